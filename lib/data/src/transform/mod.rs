@@ -1,0 +1,62 @@
+//! What happens between a decoded image and a batch: crops, resizing, flips, colour, erasing.
+
+pub mod colour;
+mod crop;
+mod erase;
+mod eval;
+mod resize;
+mod train;
+
+pub use crop::{centre_offset, paste_centred};
+pub use eval::EvalTransform;
+pub use resize::{Filter, ResizeScratch, Window, resize};
+pub use train::{TrainCrop, TrainInterpolation, TrainTransform};
+
+use crate::error::DataError;
+
+/// Either of the two transforms, for loaders over an explicit list of samples.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Transform {
+    /// Augmentation keyed by (seed, epoch, sample).
+    Train(TrainTransform),
+    /// The same crop every time.
+    Eval(EvalTransform),
+}
+
+impl Transform {
+    /// Side of the square output in pixels.
+    #[must_use]
+    pub fn image_size(&self) -> usize {
+        match self {
+            Self::Train(transform) => transform.crop.image_size(),
+            Self::Eval(transform) => transform.image_size(),
+        }
+    }
+
+    /// Checks every setting's range.
+    ///
+    /// # Errors
+    /// [`DataError::Setting`] naming the setting.
+    pub fn check(&self) -> Result<(), DataError> {
+        match self {
+            Self::Train(transform) => transform.check(),
+            Self::Eval(transform) => transform.check(),
+        }
+    }
+}
+
+/// Largest side of an output image, which bounds what a batch can ask for.
+const MAX_IMAGE_SIZE: usize = 4096;
+
+fn require(
+    good: bool,
+    name: &'static str,
+    value: impl ToString,
+    allowed: &'static str,
+) -> Result<(), DataError> {
+    if good { Ok(()) } else { Err(DataError::Setting { name, value: value.to_string(), allowed }) }
+}
+
+fn check_image_size(size: usize) -> Result<(), DataError> {
+    require((1..=MAX_IMAGE_SIZE).contains(&size), "image size", size, "1 to 4096")
+}
