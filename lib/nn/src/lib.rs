@@ -1,1 +1,20 @@
-//! Placeholder.
+//! Candle begins here: the operators, the layers, the child network and the supernet.
+//!
+//! Activations are channels-last `[N, H, W, C]` inside; names and shapes on disk are those of the published
+//! PyTorch checkpoints. Nothing here draws a random number: starting values and dropout factors are
+//! handed in, so that every draw can be keyed where the run is known.
+
+pub mod layers;
+pub mod ops;
+
+mod childnet;
+mod error;
+mod files;
+mod supernet;
+mod weights;
+
+pub use childnet::ChildNet;
+pub use error::NnError;
+pub use files::{METADATA_KEY, TensorFile};
+pub use supernet::SuperNet;
+pub use weights::{Builder, Init, Initialise, ToBeLoaded, Weights};

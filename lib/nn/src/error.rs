@@ -1,0 +1,37 @@
+//! What can go wrong with networks and their files.
+
+use thiserror::Error;
+
+/// An error of this crate.
+#[derive(Debug, Error)]
+pub enum NnError {
+    /// Candle refused an operation.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+    /// Weights that are not those of the network.
+    #[error("the weights do not fit the network ({count} differences): {first}")]
+    Mismatch {
+        /// Tensors that differ.
+        count: usize,
+        /// The first few of them.
+        first: String,
+    },
+    /// A file that is not safetensors, or not one of ours.
+    #[error("{0}")]
+    File(String),
+    /// A path that the supernet does not hold.
+    #[error(
+        "path {path} does not fit a supernet of {depths:?} layers per stage with {choices} choices"
+    )]
+    Path {
+        /// The path.
+        path: String,
+        /// Layers per searched stage of the supernet.
+        depths: Vec<usize>,
+        /// Choices per layer.
+        choices: usize,
+    },
+    /// An architecture that cannot be built.
+    #[error(transparent)]
+    Architecture(#[from] cream_arch::ArchError),
+}

@@ -1,0 +1,67 @@
+//! Batch normalisation fused with the activation that follows it.
+
+use super::{Pass, Statistics};
+use crate::ops::batch_norm::{self, batch_norm, normalise};
+use crate::weights::{Builder, Init};
+use candle_core::{DType, Result, Tensor, Var};
+use cream_arch::Activation;
+
+/// `f((x - mean) / sqrt(var + eps) * weight + bias)` over the last dimension (Ioffe and Szegedy, 2015), the
+/// running variance unbiased as in PyTorch.
+#[derive(Clone, Debug)]
+pub struct BatchNorm {
+    weight: Var,
+    bias: Var,
+    running_mean: Var,
+    running_var: Var,
+    activation: Activation,
+}
+
+impl BatchNorm {
+    /// A norm of `channels` channels: scale 1, bias 0, running mean 0 and variance 1.
+    ///
+    /// # Errors
+    /// When its tensors cannot be allocated.
+    pub fn new(mut b: Builder, channels: usize, activation: Activation) -> Result<Self> {
+        Ok(Self {
+            weight: b.parameter("weight", &[channels], Init::Constant(1.0))?,
+            bias: b.parameter("bias", &[channels], Init::Constant(0.0))?,
+            running_mean: b.buffer("running_mean", &[channels], Init::Constant(0.0))?,
+            running_var: b.buffer("running_var", &[channels], Init::Constant(1.0))?,
+            activation,
+        })
+    }
+
+    /// Normalises `x` `[..., C]`.
+    ///
+    /// # Errors
+    /// When the channels differ, or in training when there is one value per channel only.
+    pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let (weight, bias) = (pass.value(&self.weight), pass.value(&self.bias));
+        if pass.statistics == Statistics::Running {
+            let (mean, var) = (self.running_mean.as_tensor(), self.running_var.as_tensor());
+            return normalise(x, &weight, &bias, mean, var, pass.epsilon, self.activation);
+        }
+        let (y, batch) = batch_norm(x, &weight, &bias, pass.epsilon, self.activation)?;
+        match pass.statistics {
+            Statistics::Update => self.update(&batch, pass.momentum)?,
+            Statistics::Average { seen } => self.update(&batch, 1.0 / (seen as f64 + 1.0))?,
+            Statistics::Running | Statistics::Batch => {}
+        }
+        Ok(y)
+    }
+
+    /// running = (1 - momentum) * running + momentum * batch.
+    fn update(&self, batch: &batch_norm::Statistics, momentum: f64) -> Result<()> {
+        let unbiased = batch.rows as f64 / (batch.rows as f64 - 1.0);
+        let variance: Vec<f64> = batch.variance.iter().map(|v| v * unbiased).collect();
+        for (running, new) in [(&self.running_mean, &batch.mean), (&self.running_var, &variance)] {
+            let old: Vec<f64> = running.to_dtype(DType::F64)?.to_vec1()?;
+            let mixed: Vec<f64> =
+                old.iter().zip(new).map(|(o, n)| (1.0 - momentum) * o + momentum * n).collect();
+            let mixed = Tensor::from_vec(mixed, running.shape(), running.device())?;
+            running.set(&mixed.to_dtype(running.dtype())?)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,159 @@
+//! The blocks of a network.
+
+use super::{BatchNorm, Convolution, DepthwiseConvolution, Pass, SqueezeExcite};
+use crate::weights::Builder;
+use candle_core::{Result, Tensor};
+use cream_arch::{Activation, Operator, Padding};
+
+/// One block. The names of its layers are those of the published checkpoints.
+#[derive(Clone, Debug)]
+pub enum Block {
+    /// Depthwise convolution, squeeze-excite, pointwise convolution (MobileNetV1, and the first block here).
+    DepthwiseSeparable(DepthwiseSeparable),
+    /// Expand, depthwise, squeeze-excite, project (MobileNetV2, section 3.3).
+    InvertedResidual(InvertedResidual),
+    /// Convolution, batch norm, activation.
+    Convolution(ConvolutionBlock),
+}
+
+impl Block {
+    /// The block that `rule` describes, on `channels` input channels.
+    ///
+    /// # Errors
+    /// When its tensors cannot be allocated.
+    pub fn new(
+        b: &mut Builder,
+        rule: &cream_arch::Block,
+        channels: usize,
+        padding: Padding,
+    ) -> Result<Self> {
+        Ok(match rule.operator {
+            Operator::DepthwiseSeparable => {
+                Self::DepthwiseSeparable(DepthwiseSeparable::new(b, rule, channels, padding)?)
+            }
+            Operator::InvertedResidual => {
+                Self::InvertedResidual(InvertedResidual::new(b, rule, channels, padding)?)
+            }
+            Operator::Convolution => {
+                Self::Convolution(ConvolutionBlock::new(b, rule, channels, padding)?)
+            }
+        })
+    }
+
+    /// `[N, H, W, C]` to `[N, H', W', C']`.
+    ///
+    /// # Errors
+    /// When the channels differ.
+    pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        match self {
+            Self::DepthwiseSeparable(block) => block.forward(x, pass),
+            Self::InvertedResidual(block) => block.forward(x, pass),
+            Self::Convolution(block) => block.forward(x, pass),
+        }
+    }
+}
+
+/// See [`Block::DepthwiseSeparable`].
+#[derive(Clone, Debug)]
+pub struct DepthwiseSeparable {
+    conv_dw: DepthwiseConvolution,
+    bn1: BatchNorm,
+    se: Option<SqueezeExcite>,
+    conv_pw: Convolution,
+    bn2: BatchNorm,
+    residual: bool,
+}
+
+impl DepthwiseSeparable {
+    fn new(b: &mut Builder, rule: &cream_arch::Block, c: usize, padding: Padding) -> Result<Self> {
+        let (kernel, stride) = (rule.kernel, rule.stride);
+        Ok(Self {
+            conv_dw: DepthwiseConvolution::new(b.at("conv_dw"), c, kernel, stride, padding)?,
+            bn1: BatchNorm::new(b.at("bn1"), c, rule.activation)?,
+            se: squeeze_excite(b, c, rule)?,
+            conv_pw: Convolution::pointwise(b.at("conv_pw"), c, rule.channels)?,
+            bn2: BatchNorm::new(b.at("bn2"), rule.channels, Activation::None)?,
+            residual: rule.has_residual(c),
+        })
+    }
+
+    fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let y = self.bn1.forward(&self.conv_dw.forward(x, pass)?, pass)?;
+        let y = gated(&self.se, y, pass)?;
+        let y = self.bn2.forward(&self.conv_pw.forward(&y, pass)?, pass)?;
+        if self.residual { y + x } else { Ok(y) }
+    }
+}
+
+/// See [`Block::InvertedResidual`].
+#[derive(Clone, Debug)]
+pub struct InvertedResidual {
+    conv_pw: Convolution,
+    bn1: BatchNorm,
+    conv_dw: DepthwiseConvolution,
+    bn2: BatchNorm,
+    se: Option<SqueezeExcite>,
+    conv_pwl: Convolution,
+    bn3: BatchNorm,
+    residual: bool,
+}
+
+impl InvertedResidual {
+    fn new(b: &mut Builder, rule: &cream_arch::Block, c: usize, padding: Padding) -> Result<Self> {
+        let (width, kernel, stride) = (rule.expanded(c), rule.kernel, rule.stride);
+        Ok(Self {
+            conv_pw: Convolution::pointwise(b.at("conv_pw"), c, width)?,
+            bn1: BatchNorm::new(b.at("bn1"), width, rule.activation)?,
+            conv_dw: DepthwiseConvolution::new(b.at("conv_dw"), width, kernel, stride, padding)?,
+            bn2: BatchNorm::new(b.at("bn2"), width, rule.activation)?,
+            se: squeeze_excite(b, width, rule)?,
+            conv_pwl: Convolution::pointwise(b.at("conv_pwl"), width, rule.channels)?,
+            bn3: BatchNorm::new(b.at("bn3"), rule.channels, Activation::None)?,
+            residual: rule.has_residual(c),
+        })
+    }
+
+    fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let y = self.bn1.forward(&self.conv_pw.forward(x, pass)?, pass)?;
+        let y = self.bn2.forward(&self.conv_dw.forward(&y, pass)?, pass)?;
+        let y = gated(&self.se, y, pass)?;
+        let y = self.bn3.forward(&self.conv_pwl.forward(&y, pass)?, pass)?;
+        if self.residual { y + x } else { Ok(y) }
+    }
+}
+
+/// See [`Block::Convolution`].
+#[derive(Clone, Debug)]
+pub struct ConvolutionBlock {
+    conv: Convolution,
+    bn1: BatchNorm,
+}
+
+impl ConvolutionBlock {
+    fn new(b: &mut Builder, rule: &cream_arch::Block, c: usize, padding: Padding) -> Result<Self> {
+        let channels = [c, rule.channels];
+        Ok(Self {
+            conv: Convolution::new(b.at("conv"), channels, rule.kernel, rule.stride, padding)?,
+            bn1: BatchNorm::new(b.at("bn1"), rule.channels, rule.activation)?,
+        })
+    }
+
+    fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        self.bn1.forward(&self.conv.forward(x, pass)?, pass)
+    }
+}
+
+fn squeeze_excite(
+    b: &mut Builder,
+    c: usize,
+    rule: &cream_arch::Block,
+) -> Result<Option<SqueezeExcite>> {
+    rule.squeeze_excite.as_ref().map(|se| SqueezeExcite::new(b.at("se"), c, se)).transpose()
+}
+
+fn gated(se: &Option<SqueezeExcite>, y: Tensor, pass: &Pass) -> Result<Tensor> {
+    match se {
+        Some(se) => se.forward(&y, pass),
+        None => Ok(y),
+    }
+}

@@ -1,0 +1,196 @@
+//! Batch normalisation fused with the activation behind it (Ioffe and Szegedy, 2015, algorithm 1).
+//!
+//! ```text
+//! y = f(z),  z = (x - mean) / sqrt(var + eps) * weight + bias
+//! ```
+//! with the mean and biased variance of each channel over all rows, or with given ones. With
+//! `g = dy * f'(z)` and `h = (x - mean) / sqrt(var + eps)`, the gradients are `dbias = sum g`, `dweight = sum g h` and
+//! `dx = weight / sqrt(var + eps) * (g - dbias / M - h * dweight / M)`.
+//!
+//! Only the input and 2 C numbers are kept for the backward pass; z is computed again there, which is
+//! cheaper than storing it.
+
+mod cpu;
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod tests;
+
+use super::activation::with_activation;
+use super::element::{Element, dispatch, dtype_of, slice, with_slice, wrap};
+use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Tensor};
+use cream_arch::Activation;
+use std::sync::{Arc, OnceLock};
+
+const NAME: &str = "batch norm";
+
+/// Mean and biased variance of every channel of one batch.
+#[derive(Clone, Debug)]
+pub struct Statistics {
+    /// Mean, one per channel.
+    pub mean: Vec<f64>,
+    /// Biased variance, one per channel.
+    pub variance: Vec<f64>,
+    /// Rows that they were taken over.
+    pub rows: usize,
+}
+
+/// Normalises `x` `[..., C]` with its own statistics, scales and shifts with `weight` and `bias` `[C]`,
+/// and applies `activation`. Returns the output, shaped as `x`, and the statistics.
+///
+/// # Errors
+/// When there are fewer than two rows (a variance of one value says nothing), shapes disagree, or
+/// a tensor is not contiguous.
+pub fn batch_norm(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    epsilon: f64,
+    activation: Activation,
+) -> Result<(Tensor, Statistics)> {
+    check_channels(x, &[weight, bias])?;
+    let statistics = Arc::new(OnceLock::new());
+    let op = BatchNorm { epsilon, activation, statistics: statistics.clone() };
+    let y = x.apply_op3(weight, bias, op)?;
+    match statistics.get() {
+        Some(statistics) => Ok((y, statistics.clone())),
+        None => candle_core::bail!("{NAME}: the forward pass left no statistics"),
+    }
+}
+
+/// Normalises `x` `[..., C]` with given statistics (those of training), for inference; no gradient.
+///
+/// # Errors
+/// When shapes disagree or a tensor is not contiguous.
+pub fn normalise(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    mean: &Tensor,
+    variance: &Tensor,
+    epsilon: f64,
+    activation: Activation,
+) -> Result<Tensor> {
+    check_channels(x, &[weight, bias, mean, variance])?;
+    let [weight, bias, mean, variance] = [weight, bias, mean, variance].map(channel_values);
+    let (scale, shift) = folded(&weight?, &bias?, &mean?, &variance?, epsilon);
+    x.apply_op1_no_bwd(&ScaleShift { scale, shift, activation })
+}
+
+fn check_channels(x: &Tensor, vectors: &[&Tensor]) -> Result<()> {
+    let channels = x.dims().last().copied().unwrap_or(0);
+    if channels == 0 || vectors.iter().any(|v| v.dims() != [channels]) {
+        let shapes: Vec<_> = vectors.iter().map(|v| v.dims()).collect();
+        candle_core::bail!("{NAME}: input {:?} does not fit channel vectors {shapes:?}", x.dims());
+    }
+    Ok(())
+}
+
+fn widen<T: Element>(values: &[T]) -> Vec<f64> {
+    values.iter().map(|v| v.to_f64()).collect()
+}
+
+fn channel_values(v: &Tensor) -> Result<Vec<f64>> {
+    v.to_dtype(candle_core::DType::F64)?.to_vec1()
+}
+
+/// z = x * scale + shift for given statistics.
+fn folded(
+    weight: &[f64],
+    bias: &[f64],
+    mean: &[f64],
+    variance: &[f64],
+    epsilon: f64,
+) -> (Vec<f64>, Vec<f64>) {
+    let scale: Vec<f64> =
+        weight.iter().zip(variance).map(|(w, v)| w / (v + epsilon).sqrt()).collect();
+    let shift = bias.iter().zip(mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
+    (scale, shift)
+}
+
+struct BatchNorm {
+    epsilon: f64,
+    activation: Activation,
+    statistics: Arc<OnceLock<Statistics>>,
+}
+
+impl CustomOp3 for BatchNorm {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let channels = weight_layout.shape().dims1()?;
+        let storage = dispatch!(dtype_of(x), NAME, T => {
+            let x = slice::<T>(x, x_layout, NAME)?;
+            let weight = widen(slice::<T>(weight, weight_layout, NAME)?);
+            let bias = widen(slice::<T>(bias, bias_layout, NAME)?);
+            if x.len() / channels < 2 {
+                candle_core::bail!("{NAME} in training needs more than one value per channel; use a larger batch or image");
+            }
+            let s = self.statistics.get_or_init(|| cpu::statistics(x, channels));
+            let (scale, shift) = folded(&weight, &bias, &s.mean, &s.variance, self.epsilon);
+            let y = with_activation!(self.activation, F => cpu::scale_shift::<T, F>(x, &scale, &shift));
+            wrap(y)
+        });
+        Ok((storage, x_layout.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let Some(statistics) = self.statistics.get() else {
+            candle_core::bail!("{NAME}: a backward pass without its forward pass");
+        };
+        let dy = dy.contiguous()?;
+        let affine = cpu::Affine {
+            weight: channel_values(weight)?,
+            bias: channel_values(bias)?,
+            epsilon: self.epsilon,
+            statistics,
+        };
+        let grads = dispatch!(x.dtype(), NAME, T => with_slice::<T, _>(x, NAME, |xs| {
+            with_slice::<T, _>(&dy, NAME, |dys| {
+                let g = with_activation!(self.activation, F => cpu::backward::<T, F>(xs, dys, &affine));
+                Ok((Tensor::from_vec(g.dx, x.shape(), x.device())?, g.dweight, g.dbias))
+            })
+        })?);
+        let vector =
+            |v: Vec<f64>| Tensor::from_vec(v, weight.shape(), x.device())?.to_dtype(x.dtype());
+        Ok((Some(grads.0), Some(vector(grads.1)?), Some(vector(grads.2)?)))
+    }
+}
+
+struct ScaleShift {
+    scale: Vec<f64>,
+    shift: Vec<f64>,
+    activation: Activation,
+}
+
+impl CustomOp1 for ScaleShift {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let storage = dispatch!(dtype_of(x), NAME, T => {
+            let x = slice::<T>(x, layout, NAME)?;
+            let y = with_activation!(self.activation, F => cpu::scale_shift::<T, F>(x, &self.scale, &self.shift));
+            wrap(y)
+        });
+        Ok((storage, layout.shape().clone()))
+    }
+}

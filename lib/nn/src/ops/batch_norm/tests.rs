@@ -1,0 +1,48 @@
+use super::{batch_norm, normalise, reference};
+use crate::ops::activation::ALL;
+use crate::ops::check::{assert_close, check_gradients, numbers, tensor, values};
+use candle_core::DType;
+
+const EPSILON: f64 = 1e-5;
+
+#[test]
+fn kernel_agrees_with_the_reference() {
+    // Several pieces of work, the last one short; an offset that would spoil a one-pass variance.
+    for (rows, channels, offset) in [(2, 3, 0.0), (5000, 17, 0.0), (3000, 16, 100.0)] {
+        let x: Vec<f64> = numbers(rows * channels, 1).iter().map(|v| v + offset).collect();
+        let (w, b) = (numbers(channels, 2), numbers(channels, 3));
+        for activation in ALL {
+            let (y, mean, variance) = reference::forward(&x, &w, &b, EPSILON, activation);
+            for (dtype, tolerance) in
+                [(DType::F64, 1e-11), (DType::F32, if offset > 0.0 { 2e-4 } else { 1e-5 })]
+            {
+                let (w, b) = (tensor(&w, &[channels], dtype), tensor(&b, &[channels], dtype));
+                let xs = tensor(&x, &[rows, channels], dtype);
+                let (out, statistics) = batch_norm(&xs, &w, &b, EPSILON, activation).unwrap();
+                assert_close(&values(&out), &y, tolerance, "output");
+                assert_close(&statistics.mean, &mean, tolerance, "mean");
+                assert_close(&statistics.variance, &variance, tolerance, "variance");
+                let (m, v) =
+                    (tensor(&mean, &[channels], dtype), tensor(&variance, &[channels], dtype));
+                let given = normalise(&xs, &w, &b, &m, &v, EPSILON, activation).unwrap();
+                assert_close(&values(&given), &y, tolerance, "with given statistics");
+            }
+        }
+    }
+}
+
+#[test]
+fn gradients_agree_with_differences() {
+    for activation in ALL {
+        check_gradients(&[&[3, 2, 2, 5], &[5], &[5]], |t| {
+            Ok(batch_norm(&t[0], &t[1], &t[2], EPSILON, activation)?.0)
+        });
+    }
+}
+
+#[test]
+fn one_value_per_channel_is_refused() {
+    let (x, w) = (tensor(&[1.0, 2.0], &[1, 2], DType::F32), tensor(&[1.0, 1.0], &[2], DType::F32));
+    let error = batch_norm(&x, &w, &w, EPSILON, ALL[0]).unwrap_err().to_string();
+    assert!(error.contains("more than one value"), "{error}");
+}

@@ -1,0 +1,26 @@
+//! The operators, as Candle custom ops with hand-written backward passes.
+//!
+//! Activations are channels-last, `[N, H, W, C]`, or rows `[M, C]`. Every operator has a folder:
+//! `mod.rs` states the operator and its gradient and is what layers call, `cpu.rs` holds the kernels,
+//! `reference.rs` the plain loops that kernels are tested against in `tests.rs`, next to
+//! gradient checks against finite differences in float64.
+
+pub mod batch_norm;
+pub mod bias_activation;
+pub mod cross_entropy;
+pub mod depthwise;
+pub mod gate;
+pub mod patches;
+pub mod pool;
+pub mod update;
+
+mod activation;
+mod element;
+mod threads;
+mod window;
+
+#[cfg(test)]
+mod check;
+
+pub(crate) use element::Element;
+pub use window::Window;

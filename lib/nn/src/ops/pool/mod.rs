@@ -1,0 +1,97 @@
+//! Global average pooling: `y[n,c] = mean over h,w of x[n,h,w,c]`, whose gradient spreads evenly.
+
+use super::element::{Element, dispatch, dtype_of, slice, with_slice, wrap};
+use super::threads::{fill_rows, map_pieces, rows_per_piece};
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+
+const NAME: &str = "global average pool";
+
+/// Averages `x` `[N, H, W, C]` over its pixels to `[N, C]`.
+///
+/// # Errors
+/// When `x` has another rank or is not contiguous.
+pub fn global_average(x: &Tensor) -> Result<Tensor> {
+    x.dims4()?;
+    x.apply_op1(GlobalAverage)
+}
+
+struct GlobalAverage;
+
+impl CustomOp1 for GlobalAverage {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (n, h, w, c) = layout.shape().dims4()?;
+        let storage = dispatch!(dtype_of(x), NAME, T => {
+            wrap(forward(slice::<T>(x, layout, NAME)?, n, h * w, c))
+        });
+        Ok((storage, (n, c).into()))
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        let (_, h, w, c) = x.dims4()?;
+        let dy = dy.contiguous()?;
+        dispatch!(x.dtype(), NAME, T => with_slice::<T, _>(&dy, NAME, |dy| {
+            Ok(Some(Tensor::from_vec(backward(dy, h * w, c), x.shape(), x.device())?))
+        }))
+    }
+}
+
+fn forward<T: Element>(x: &[T], images: usize, pixels: usize, channels: usize) -> Vec<T> {
+    let scale = T::from_f64(1.0 / pixels as f64);
+    let per_piece = rows_per_piece(pixels * channels);
+    let pieces = map_pieces(images, per_piece, |range| {
+        let mut out = vec![T::zero(); range.len() * channels];
+        for (out, n) in out.chunks_exact_mut(channels).zip(range) {
+            for row in x[n * pixels * channels..(n + 1) * pixels * channels].chunks_exact(channels)
+            {
+                for (o, &v) in out.iter_mut().zip(row) {
+                    *o += v;
+                }
+            }
+            for o in out {
+                *o *= scale;
+            }
+        }
+        out
+    });
+    pieces.concat()
+}
+
+fn backward<T: Element>(dy: &[T], pixels: usize, channels: usize) -> Vec<T> {
+    let scale = T::from_f64(1.0 / pixels as f64);
+    let mut dx = vec![T::zero(); dy.len() * pixels];
+    fill_rows(&mut dx, channels, rows_per_piece(channels), |first, out| {
+        for (i, out) in out.chunks_exact_mut(channels).enumerate() {
+            let n = (first + i) / pixels;
+            for (o, &d) in out.iter_mut().zip(&dy[n * channels..(n + 1) * channels]) {
+                *o = d * scale;
+            }
+        }
+    });
+    dx
+}
+
+#[cfg(test)]
+mod tests {
+    use super::global_average;
+    use crate::ops::check::{assert_close, check_gradients, numbers, tensor, values};
+    use candle_core::DType;
+
+    #[test]
+    fn agrees_with_candle() {
+        let x = numbers(3 * 40 * 30 * 19, 1);
+        let exact = tensor(&x, &[3, 1200, 19], DType::F64).mean(1).unwrap();
+        for (dtype, tolerance) in [(DType::F64, 1e-12), (DType::F32, 1e-5)] {
+            let y = global_average(&tensor(&x, &[3, 40, 30, 19], dtype)).unwrap();
+            assert_close(&values(&y), &values(&exact), tolerance, "mean");
+        }
+    }
+
+    #[test]
+    fn gradient_agrees_with_differences() {
+        check_gradients(&[&[2, 3, 2, 5]], |t| global_average(&t[0]));
+    }
+}

@@ -1,0 +1,181 @@
+//! The named tensors of a network: created by its layers, saved and loaded under PyTorch's names.
+
+use crate::NnError;
+use candle_core::{DType, Device, Result, Tensor, Var};
+use std::collections::BTreeMap;
+
+/// How a tensor starts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// Normal with mean 0 and this standard deviation.
+    Normal(f64),
+    /// Uniform in [-bound, bound].
+    Uniform(f64),
+    /// One value everywhere.
+    Constant(f64),
+}
+
+/// Where a network's starting values come from. They are asked for by name, so that a tensor's values do
+/// not depend on what else the network holds.
+pub trait Initialise {
+    /// `n` values for the tensor `name`.
+    fn values(&mut self, name: &str, init: Init, n: usize) -> Vec<f64>;
+}
+
+/// Starts every tensor as a constant (0 where a random draw is asked for), for networks whose
+/// weights are loaded right afterwards.
+pub struct ToBeLoaded;
+
+impl Initialise for ToBeLoaded {
+    fn values(&mut self, _: &str, init: Init, n: usize) -> Vec<f64> {
+        vec![if let Init::Constant(v) = init { v } else { 0.0 }; n]
+    }
+}
+
+/// All tensors of a network by name.
+#[derive(Clone, Debug, Default)]
+pub struct Weights {
+    /// What an optimizer changes.
+    pub parameters: BTreeMap<String, Var>,
+    /// Running statistics.
+    pub buffers: BTreeMap<String, Var>,
+}
+
+impl Weights {
+    /// Parameters and buffers, in the order of their names within each group.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &Var)> {
+        self.parameters.iter().chain(&self.buffers)
+    }
+
+    /// Every tensor under its name, sharing storage with the network.
+    pub fn tensors(&self) -> BTreeMap<String, Tensor> {
+        self.iter().map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect()
+    }
+
+    /// A copy of every tensor, which later steps do not change.
+    ///
+    /// # Errors
+    /// When memory for the copy cannot be had on the device.
+    pub fn snapshot(&self) -> Result<BTreeMap<String, Tensor>> {
+        self.iter()
+            .map(|(name, var)| Ok((name.clone(), var.as_detached_tensor().copy()?)))
+            .collect()
+    }
+
+    /// Takes the values of `tensors`, converting their dtype. Names outside `self` are an error unless
+    /// `ignore` accepts them.
+    ///
+    /// # Errors
+    /// When a tensor is missing, unknown or misshapen; the message lists the first few of each, and
+    /// nothing has been changed.
+    pub fn load(
+        &self,
+        tensors: &BTreeMap<String, Tensor>,
+        ignore: impl Fn(&str) -> bool,
+    ) -> std::result::Result<(), NnError> {
+        let mut problems = Vec::new();
+        let missing = self.iter().filter(|(name, _)| !tensors.contains_key(*name));
+        problems.extend(missing.map(|(name, _)| format!("{name} is missing")));
+        for (name, tensor) in tensors {
+            match self.get(name) {
+                Some(var) if var.dims() != tensor.dims() => problems.push(format!(
+                    "{name} has shape {:?}, not {:?}",
+                    tensor.dims(),
+                    var.dims()
+                )),
+                None if !ignore(name) => {
+                    problems.push(format!("{name} is not part of this network"))
+                }
+                _ => {}
+            }
+        }
+        if !problems.is_empty() {
+            return Err(NnError::Mismatch { count: problems.len(), first: first_few(&problems) });
+        }
+        for (name, var) in self.iter() {
+            var.set(&tensors[name].to_dtype(var.dtype())?.to_device(var.device())?.contiguous()?)?;
+        }
+        Ok(())
+    }
+
+    fn get(&self, name: &str) -> Option<&Var> {
+        self.parameters.get(name).or_else(|| self.buffers.get(name))
+    }
+
+    /// Number of elements of all parameters.
+    pub fn parameter_count(&self) -> usize {
+        self.parameters.values().map(|v| v.elem_count()).sum()
+    }
+}
+
+fn first_few(problems: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let mut text = problems[..problems.len().min(SHOWN)].join("; ");
+    if problems.len() > SHOWN {
+        text.push_str(&format!("; and {} more", problems.len() - SHOWN));
+    }
+    text
+}
+
+/// Creates the tensors of layers; the path of names through builders is the tensor's name.
+pub struct Builder<'a> {
+    weights: &'a mut Weights,
+    initialise: &'a mut dyn Initialise,
+    prefix: String,
+    dtype: DType,
+    device: Device,
+}
+
+impl<'a> Builder<'a> {
+    /// A builder at the root of `weights`.
+    pub fn new(
+        weights: &'a mut Weights,
+        initialise: &'a mut dyn Initialise,
+        dtype: DType,
+        device: &Device,
+    ) -> Self {
+        Self { weights, initialise, prefix: String::new(), dtype, device: device.clone() }
+    }
+
+    /// The builder one name further down.
+    pub fn at(&mut self, name: impl std::fmt::Display) -> Builder<'_> {
+        Builder {
+            prefix: self.full(&name.to_string()),
+            weights: self.weights,
+            initialise: self.initialise,
+            dtype: self.dtype,
+            device: self.device.clone(),
+        }
+    }
+
+    /// A trainable tensor.
+    ///
+    /// # Errors
+    /// When it cannot be allocated on the device.
+    pub fn parameter(&mut self, name: &str, dims: &[usize], init: Init) -> Result<Var> {
+        let (name, var) = self.create(name, dims, init)?;
+        self.weights.parameters.insert(name, var.clone());
+        Ok(var)
+    }
+
+    /// A running statistic.
+    ///
+    /// # Errors
+    /// When it cannot be allocated on the device.
+    pub fn buffer(&mut self, name: &str, dims: &[usize], init: Init) -> Result<Var> {
+        let (name, var) = self.create(name, dims, init)?;
+        self.weights.buffers.insert(name, var.clone());
+        Ok(var)
+    }
+
+    fn create(&mut self, name: &str, dims: &[usize], init: Init) -> Result<(String, Var)> {
+        let name = self.full(name);
+        let values = self.initialise.values(&name, init, dims.iter().product());
+        let tensor = Tensor::from_vec(values, dims, &self.device)?.to_dtype(self.dtype)?;
+        Ok((name, Var::from_tensor(&tensor)?))
+    }
+
+    fn full(&self, name: &str) -> String {
+        if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
+    }
+}
