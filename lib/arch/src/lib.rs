@@ -1,1 +1,24 @@
-//! Placeholder.
+//! Networks as data: the search space, paths through it, the architecture file, counting, layers
+//! and input size from a FLOPs interval, exact sampling inside it, and the board of prioritized
+//! paths.
+//!
+//! Nothing here knows a tensor library, so the tools that only count and choose start in a
+//! millisecond. `FORMATS.md` beside this crate describes the files.
+
+mod architecture;
+mod error;
+mod json;
+mod path;
+mod space;
+
+pub use architecture::{
+    Activation, Architecture, Block, EvaluationTransform, FormatTag, Gate, Head, HeadPosition,
+    Input, Interpolation, Norm, Operator, Padding, Provenance, Source, SqueezeExcite, Stem,
+    round_to_8,
+};
+pub use error::ArchError;
+pub use path::{Path, Reading};
+pub use space::{
+    Choice, FirstBlock, Growth, LastBlock, SearchedStage, Space, SpaceTag, SqueezeExciteRule,
+    Widths,
+};

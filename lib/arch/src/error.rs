@@ -1,0 +1,111 @@
+//! What can be wrong with an architecture, a space, a path, a board or a request.
+
+/// A broken rule, with the values that broke it.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ArchError {
+    /// The text is not the format expected; `location` is its path inside the document.
+    #[error("{location}: {reason}")]
+    Parse {
+        /// Path inside the document, such as `stages[1][0].kernel`, or `line 3 column 7`.
+        location: String,
+        /// What the reader found and what it expected.
+        reason: String,
+    },
+    /// A value that parses but is outside what is allowed.
+    #[error("{location}: {value} is not allowed; allowed: {allowed}")]
+    Value {
+        /// Path inside the document.
+        location: String,
+        /// The value found.
+        value: String,
+        /// The values allowed.
+        allowed: String,
+    },
+    /// A path that does not belong to the space or to the depths asked for.
+    #[error("path {path}: {reason}")]
+    Path {
+        /// The path as read.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An architecture that no path of the space builds.
+    #[error("{location}: the space {space} has {expected} there, the architecture {found}")]
+    NotInSpace {
+        /// Where the two first differ.
+        location: String,
+        /// Name of the space.
+        space: String,
+        /// What the space holds.
+        expected: String,
+        /// What the architecture holds.
+        found: String,
+    },
+    /// No path of these depths and this size costs what the interval asks.
+    #[error(
+        "no path counts between {} and {} at {image_size} px with {depths:?} layers; \
+         those count {} to {} MFLOPs, so move the limits into that range",
+        millions(*.min), millions(*.max), millions(*.cheapest), millions(*.costliest)
+    )]
+    EmptyInterval {
+        /// Least FLOPs asked for.
+        min: u64,
+        /// Most FLOPs asked for.
+        max: u64,
+        /// Input size in pixels.
+        image_size: usize,
+        /// Layers per searched stage.
+        depths: Vec<usize>,
+        /// FLOPs of the cheapest path there is.
+        cheapest: u64,
+        /// FLOPs of the costliest path there is.
+        costliest: u64,
+    },
+    /// Exact sampling would need more states than fit.
+    #[error(
+        "exact sampling at {image_size} px needs {states} states, at most {limit} are allowed; \
+         narrow the FLOPs interval or choose an input size that is a multiple of 32"
+    )]
+    TooManyStates {
+        /// Input size in pixels.
+        image_size: usize,
+        /// States needed.
+        states: u64,
+        /// States allowed.
+        limit: u64,
+    },
+    /// Peak memory of the batch cannot be stated in 64 bits.
+    #[error("batch {batch}: its activations exceed 2^64 bytes; give a smaller batch")]
+    Batch {
+        /// Batch size asked for.
+        batch: u64,
+    },
+    /// A name that is neither a published network nor a baseline.
+    #[error("{name}: no such network; known: {known}")]
+    UnknownName {
+        /// Name asked for.
+        name: String,
+        /// Names there are.
+        known: String,
+    },
+}
+
+impl ArchError {
+    /// A value outside what is allowed.
+    pub(crate) fn value(
+        location: impl Into<String>,
+        value: impl std::fmt::Display,
+        allowed: impl Into<String>,
+    ) -> Self {
+        Self::Value { location: location.into(), value: value.to_string(), allowed: allowed.into() }
+    }
+}
+
+/// Raw FLOPs in millions, as flags and prints speak of them.
+pub(crate) fn millions(flops: u64) -> String {
+    if flops == u64::MAX {
+        return "no limit".to_owned();
+    }
+    let text = format!("{:.3}", flops as f64 / 1e6);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

@@ -1,0 +1,134 @@
+//! Reading JSON with errors that name the path, and writing it one network block per line.
+
+use std::io;
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::ser::Formatter;
+
+use crate::ArchError;
+
+/// Parses a whole document; an error names the JSON path, what was found and what is allowed.
+pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, ArchError> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let location = if path == "." { "the document".to_owned() } else { path };
+        ArchError::Parse { location, reason: error.inner().to_string() }
+    })?;
+    reader.end().map_err(|error| ArchError::Parse {
+        location: "after the document".to_owned(),
+        reason: error.to_string(),
+    })?;
+    Ok(value)
+}
+
+/// One line, for JSON lines.
+pub(crate) fn line<T: Serialize>(value: &T) -> String {
+    // Only maps with non-string keys and failing `Serialize` impls can fail here; the formats
+    // have neither.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// Indented, but with every object below the document itself, such as a block, on one line.
+pub(crate) fn pretty<T: Serialize>(value: &T) -> String {
+    let mut out = Vec::new();
+    let mut writer = serde_json::Serializer::with_formatter(&mut out, BlockPerLine::default());
+    if value.serialize(&mut writer).is_err() {
+        return String::new();
+    }
+    out.push(b'\n');
+    String::from_utf8(out).unwrap_or_default()
+}
+
+#[derive(Default)]
+struct BlockPerLine {
+    /// Containers open now, and how many of the outer ones are spread over lines.
+    depth: usize,
+    spread: usize,
+    empty: bool,
+}
+
+impl BlockPerLine {
+    fn open<W: ?Sized + io::Write>(
+        &mut self,
+        out: &mut W,
+        mark: &[u8],
+        spread: bool,
+    ) -> io::Result<()> {
+        if self.spread == self.depth && spread {
+            self.spread += 1;
+        }
+        self.depth += 1;
+        self.empty = true;
+        out.write_all(mark)
+    }
+
+    fn close<W: ?Sized + io::Write>(&mut self, out: &mut W, mark: &[u8]) -> io::Result<()> {
+        let spread = self.spread == self.depth;
+        self.depth -= 1;
+        self.spread = self.spread.min(self.depth);
+        if spread && !self.empty {
+            self.new_line(out)?;
+        }
+        self.empty = false;
+        out.write_all(mark)
+    }
+
+    fn separate<W: ?Sized + io::Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.empty = false;
+        if !first {
+            out.write_all(b",")?;
+        }
+        if self.spread == self.depth {
+            self.new_line(out)
+        } else if first {
+            Ok(())
+        } else {
+            out.write_all(b" ")
+        }
+    }
+
+    fn new_line<W: ?Sized + io::Write>(&self, out: &mut W) -> io::Result<()> {
+        out.write_all(b"\n")?;
+        (0..self.depth).try_for_each(|_| out.write_all(b"  "))
+    }
+}
+
+impl Formatter for BlockPerLine {
+    fn begin_array<W: ?Sized + io::Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.open(out, b"[", true)
+    }
+
+    fn end_array<W: ?Sized + io::Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.close(out, b"]")
+    }
+
+    fn begin_array_value<W: ?Sized + io::Write>(
+        &mut self,
+        out: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        self.separate(out, first)
+    }
+
+    fn begin_object<W: ?Sized + io::Write>(&mut self, out: &mut W) -> io::Result<()> {
+        let document = self.depth == 0;
+        self.open(out, b"{", document)
+    }
+
+    fn end_object<W: ?Sized + io::Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.close(out, b"}")
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(
+        &mut self,
+        out: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        self.separate(out, first)
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, out: &mut W) -> io::Result<()> {
+        out.write_all(b": ")
+    }
+}
