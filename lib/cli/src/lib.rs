@@ -1,1 +1,21 @@
-//! Placeholder.
+//! What the command-line tools share: exit status, one-line errors, settings, progress.
+//!
+//! - [`main`] runs a tool, prints `tool: what: why` on one line and sets the exit status;
+//!   [`Failure`] says which status, [`OrFail`] puts it on any `Result`.
+//! - [`read_text`], [`write_stdout`] and [`write_whole`] read and write what tools exchange.
+//! - [`config`] resolves settings from flags, environment, file and defaults.
+//! - [`progress`] reports long work on standard error.
+//!
+//! Standard output carries data only. Tools write it with [`write_stdout`], never `println!`, which
+//! panics when the reader goes away.
+
+pub mod config;
+mod failure;
+mod files;
+pub mod progress;
+
+pub use failure::{Failure, OrFail, main};
+pub use files::{read_text, write_stdout, write_whole};
+
+/// What every tool's `--version` says: the version of the package family.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
