@@ -6,7 +6,9 @@
 //! millisecond. `FORMATS.md` beside this crate describes the files.
 
 mod architecture;
+mod cost;
 mod error;
+mod interval;
 mod json;
 mod path;
 mod space;
@@ -16,7 +18,9 @@ pub use architecture::{
     Input, Interpolation, Norm, Operator, Padding, Provenance, Source, SqueezeExcite, Stem,
     round_to_8,
 };
+pub use cost::{ChoiceCosts, Convention, Cost, LayerCost, LayerKind};
 pub use error::ArchError;
+pub use interval::{FlopsInterval, Shape};
 pub use path::{Path, Reading};
 pub use space::{
     Choice, FirstBlock, Growth, LastBlock, SearchedStage, Space, SpaceTag, SqueezeExciteRule,

@@ -1,0 +1,150 @@
+//! Input size and layers per stage from a FLOPs interval.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ArchError, ChoiceCosts, Space};
+
+/// Limits on FLOPs as published, both included, as raw counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlopsInterval {
+    /// Least FLOPs; 0 for no limit.
+    pub min: u64,
+    /// Most FLOPs; `u64::MAX`, which files write as null, for no limit.
+    #[serde(with = "unlimited")]
+    pub max: u64,
+}
+
+/// `u64::MAX` as null.
+mod unlimited {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(max: &u64, to: S) -> Result<S::Ok, S::Error> {
+        Some(*max).filter(|&max| max != u64::MAX).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+        Ok(Option::deserialize(from)?.unwrap_or(u64::MAX))
+    }
+}
+
+/// What a supernet is trained at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shape {
+    /// Side of the square input in pixels.
+    pub image_size: usize,
+    /// Layers per searched stage.
+    pub depths: Vec<usize>,
+}
+
+impl FlopsInterval {
+    /// Everything.
+    pub const ALL: Self = Self { min: 0, max: u64::MAX };
+
+    /// From limits in millions, as flags state them; an absent one does not bind.
+    pub fn from_millions(min: Option<f64>, max: Option<f64>) -> Result<Self, ArchError> {
+        let raw = |at: &str, millions: f64| {
+            // 2^53 raw: beyond it a double no longer states every count.
+            if (0.0..=9e9).contains(&millions) {
+                return Ok((millions * 1e6).round() as u64);
+            }
+            Err(ArchError::value(at, millions, "0 to 9e9 (millions)"))
+        };
+        let min = min.map_or(Ok(0), |millions| raw("flops_min", millions))?;
+        let max = max.map_or(Ok(u64::MAX), |millions| raw("flops_max", millions))?;
+        Self { min, max }.validate()
+    }
+
+    /// Refuses an interval whose ends are the wrong way round.
+    pub fn validate(self) -> Result<Self, ArchError> {
+        if self.min > self.max {
+            let allowed = format!("at most the upper limit, {}", self.max);
+            return Err(ArchError::value("flops_min", self.min, allowed));
+        }
+        Ok(self)
+    }
+
+    /// Whether a count lies inside.
+    pub fn contains(&self, flops: u64) -> bool {
+        (self.min..=self.max).contains(&flops)
+    }
+}
+
+impl Space {
+    /// The largest of the space's sizes at which the mean network of `growth.start` layers fits
+    /// below the upper limit, then layers added in `growth.order` while the mean still fits. A size
+    /// or layers that are given are kept. Where nothing fits on average, the given or smallest size
+    /// with the starting layers.
+    ///
+    /// # Errors
+    /// If no path of the chosen shape costs between the limits, with the range that they do cost.
+    pub fn shape(
+        &self,
+        interval: FlopsInterval,
+        image_size: Option<usize>,
+        depths: Option<&[usize]>,
+        num_classes: usize,
+    ) -> Result<Shape, ArchError> {
+        let interval = interval.validate()?;
+        let start = depths.unwrap_or(&self.growth.start);
+        let image_size = match image_size {
+            Some(size) => size,
+            None => self.largest_size(interval.max, start, num_classes)?,
+        };
+        let depths = match depths {
+            Some(depths) => depths.to_vec(),
+            None => self.grow(interval.max, image_size, num_classes)?,
+        };
+        let (cheapest, costliest) = self.choice_costs(&depths, image_size, num_classes)?.range();
+        if cheapest > interval.max || costliest < interval.min {
+            let FlopsInterval { min, max } = interval;
+            return Err(ArchError::EmptyInterval {
+                min,
+                max,
+                image_size,
+                depths,
+                cheapest,
+                costliest,
+            });
+        }
+        Ok(Shape { image_size, depths })
+    }
+
+    fn largest_size(&self, max: u64, depths: &[usize], classes: usize) -> Result<usize, ArchError> {
+        let mut last = 0;
+        for &size in &self.growth.sizes {
+            last = size;
+            if mean_fits(&self.choice_costs(depths, size, classes)?, max) {
+                break;
+            }
+        }
+        Ok(last)
+    }
+
+    fn grow(&self, max: u64, size: usize, classes: usize) -> Result<Vec<usize>, ArchError> {
+        let mut depths = self.growth.start.clone();
+        loop {
+            let before = depths.clone();
+            for stage in self.growth.order.iter().map(|stage| stage - 1) {
+                if depths[stage] == self.stages[stage].max_layers {
+                    continue;
+                }
+                depths[stage] += 1;
+                if !mean_fits(&self.choice_costs(&depths, size, classes)?, max) {
+                    depths[stage] -= 1;
+                }
+            }
+            if depths == before {
+                return Ok(depths);
+            }
+        }
+    }
+}
+
+/// Whether the mean over all paths is at most `max`, in whole numbers: every layer has as many
+/// choices.
+fn mean_fits(costs: &ChoiceCosts, max: u64) -> bool {
+    let choices = costs.layers().next().map_or(1, Vec::len) as u128;
+    let searched: u128 = costs.layers().flatten().map(|&flops| u128::from(flops)).sum();
+    u128::from(costs.fixed) * choices + searched <= u128::from(max) * choices
+}
