@@ -327,6 +327,26 @@ pub enum Source {
     Lists,
 }
 
+impl From<Source> for Provenance {
+    /// Nothing known but what chose the path.
+    fn from(source: Source) -> Self {
+        Self {
+            source,
+            space: None,
+            path: None,
+            run: None,
+            seed: None,
+            index: None,
+            step: None,
+            batch_top1: None,
+            validation_top1: None,
+            flops: None,
+            params: None,
+            supernet_sha256: None,
+        }
+    }
+}
+
 impl Architecture {
     /// Reads and validates one architecture; errors name the JSON path and what is allowed there.
     pub fn from_json(text: &str) -> Result<Self, ArchError> {

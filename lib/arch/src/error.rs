@@ -99,6 +99,17 @@ impl ArchError {
     ) -> Self {
         Self::Value { location: location.into(), value: value.to_string(), allowed: allowed.into() }
     }
+
+    /// The same error about a part of a larger document.
+    pub(crate) fn inside(self, part: &str) -> Self {
+        match self {
+            Self::Value { location, value, allowed } => {
+                Self::Value { location: format!("{part}.{location}"), value, allowed }
+            }
+            Self::Path { path, reason } => Self::Path { path: format!("{path} ({part})"), reason },
+            other => other,
+        }
+    }
 }
 
 /// Raw FLOPs in millions, as flags and prints speak of them.

@@ -6,11 +6,13 @@
 //! millisecond. `FORMATS.md` beside this crate describes the files.
 
 mod architecture;
+mod board;
 mod cost;
 mod error;
 mod interval;
 mod json;
 mod path;
+mod sampling;
 mod space;
 
 pub use architecture::{
@@ -18,10 +20,12 @@ pub use architecture::{
     Input, Interpolation, Norm, Operator, Padding, Provenance, Source, SqueezeExcite, Stem,
     round_to_8,
 };
+pub use board::{Admission, Board, BoardEntry, BoardFile, BoardTag, Candidate, Entry};
 pub use cost::{ChoiceCosts, Convention, Cost, LayerCost, LayerKind};
 pub use error::ArchError;
 pub use interval::{FlopsInterval, Shape};
 pub use path::{Path, Reading};
+pub use sampling::PathSampler;
 pub use space::{
     Choice, FirstBlock, Growth, LastBlock, SearchedStage, Space, SpaceTag, SqueezeExciteRule,
     Widths,
