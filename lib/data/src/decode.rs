@@ -5,16 +5,14 @@
 
 use std::io::Cursor;
 
-use zune_jpeg::JpegDecoder;
-use zune_jpeg::errors::DecodeErrors;
-use zune_jpeg::zune_core::bytestream::ZCursor;
-use zune_jpeg::zune_core::colorspace::ColorSpace;
-use zune_jpeg::zune_core::options::DecoderOptions;
+use libjpeg_turbo_rs::{DecodeLimits, DecodeWarning, Decoder, JpegError, PixelFormat};
 
 use crate::error::{DataError, ImageError};
 
 /// Most pixels of an image that is decoded: 64 Mi, six times the largest of ImageNet.
 pub const MAX_PIXELS: usize = 1 << 26;
+/// Most scans of a progressive JPEG; encoders write about ten.
+const MAX_SCANS: usize = 256;
 /// Most bytes of an encoded image.
 pub const MAX_BYTES: u64 = 1 << 28;
 
@@ -107,6 +105,9 @@ pub(crate) fn decode_image(bytes: &[u8]) -> Result<RgbImage, ImageError> {
 }
 
 fn check_pixels(width: usize, height: usize) -> Result<(), ImageError> {
+    if width == 0 || height == 0 {
+        return Err(broken("image", "it has no pixels"));
+    }
     match width.checked_mul(height) {
         Some(pixels) if pixels <= MAX_PIXELS => Ok(()),
         _ => Err(ImageError::TooManyPixels { width, height, limit: MAX_PIXELS }),
@@ -119,44 +120,38 @@ fn broken(kind: &'static str, reason: impl std::fmt::Display) -> ImageError {
     ImageError::Broken { kind, reason }
 }
 
+/// Chroma is interpolated and transformed back as libjpeg-turbo does it, which the published
+/// pipelines decode with.
 fn decode_jpeg(bytes: &[u8]) -> Result<RgbImage, ImageError> {
-    match decode_jpeg_with(bytes, true) {
-        // Stray bytes between segments harm nothing and occur in the wild; every other fault that
-        // strict mode finds means that pixels are missing.
-        Err(ImageError::Broken { reason, .. })
-            if reason.contains("Extra bytes between headers") =>
-        {
-            decode_jpeg_with(bytes, false)
-        }
-        result => result,
-    }
-}
-
-fn decode_jpeg_with(bytes: &[u8], strict: bool) -> Result<RgbImage, ImageError> {
-    let side = usize::from(u16::MAX);
-    let options = DecoderOptions::new_fast()
-        .set_strict_mode(strict)
-        .set_max_width(side)
-        .set_max_height(side)
-        .jpeg_set_out_colorspace(ColorSpace::RGB);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder.decode_headers().map_err(jpeg_error)?;
-    let info = decoder.info().ok_or_else(|| broken("JPEG", "no frame header"))?;
-    let (width, height) = (usize::from(info.width), usize::from(info.height));
+    let limits = DecodeLimits {
+        max_pixels: MAX_PIXELS as u64,
+        max_scans: MAX_SCANS,
+        ..DecodeLimits::default()
+    };
+    let mut decoder = Decoder::new_with_limits(bytes, limits).map_err(jpeg_error)?;
+    let header = decoder.header();
+    let (width, height) = (usize::from(header.width), usize::from(header.height));
     check_pixels(width, height)?;
-    let pixels = decoder.decode().map_err(jpeg_error)?;
-    if pixels.len() != width * height * 3 || pixels.is_empty() {
-        let reason = format!("{} bytes decoded for {width} x {height} pixels", pixels.len());
+    decoder.set_output_format(PixelFormat::Rgb);
+    let image = decoder.decode_image().map_err(jpeg_error)?;
+    let faults = |warning: &DecodeWarning| !matches!(warning, DecodeWarning::ExtraneousData { .. });
+    if let Some(fault) = image.warnings.iter().find(|warning| faults(warning)) {
+        return Err(match fault {
+            DecodeWarning::TruncatedData { .. } => ImageError::Truncated,
+            other => broken("JPEG", format!("{other:?}")),
+        });
+    }
+    if (image.width, image.height) != (width, height) || image.data.len() != width * height * 3 {
+        let reason = format!("{} bytes decoded for {width} x {height} pixels", image.data.len());
         return Err(broken("JPEG", reason));
     }
-    Ok(RgbImage { width, height, pixels })
+    Ok(RgbImage { width, height, pixels: image.data })
 }
 
-fn jpeg_error(error: DecodeErrors) -> ImageError {
+fn jpeg_error(error: JpegError) -> ImageError {
     match error {
-        DecodeErrors::ExhaustedData | DecodeErrors::IoErrors(_) => ImageError::Truncated,
-        DecodeErrors::FormatStatic("Premature end of buffer") => ImageError::Truncated,
-        other => broken("JPEG", format!("{other:?}")),
+        JpegError::UnexpectedEof => ImageError::Truncated,
+        other => broken("JPEG", other),
     }
 }
 

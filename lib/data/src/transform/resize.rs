@@ -41,10 +41,14 @@ impl Window {
 #[derive(Default)]
 pub struct ResizeScratch {
     resizer: Resizer,
+    rows: Vec<u8>,
 }
 
 /// Resizes `window` of `image` to `[height, width, 3]` in `out`. The filter does not look outside
 /// the window.
+///
+/// Rows first, then columns, rounding in between, as Pillow does: the other order, though faster,
+/// differs by up to six levels where a bicubic filter overshoots and is clipped.
 ///
 /// # Errors
 /// [`DataError::Image`] for an empty window or one outside the image.
@@ -56,11 +60,31 @@ pub fn resize(
     scratch: &mut ResizeScratch,
     out: &mut [u8],
 ) -> Result<(), DataError> {
+    let ResizeScratch { resizer, rows } = scratch;
+    if window.height == height || window.width == width {
+        let source = (&image.pixels[..], image.height, image.width);
+        return pass(resizer, source, window, filter, (out, height, width));
+    }
+    rows.resize(window.height * width * 3, 0);
+    let source = (&image.pixels[..], image.height, image.width);
+    pass(resizer, source, window, filter, (rows, window.height, width))?;
+    let window = Window { top: 0, left: 0, height: window.height, width };
+    pass(resizer, (rows, window.height, width), window, filter, (out, height, width))
+}
+
+/// Resizes along one axis, or neither. Images are (pixels, height, width).
+fn pass(
+    resizer: &mut Resizer,
+    (source, source_height, source_width): (&[u8], usize, usize),
+    window: Window,
+    filter: Filter,
+    (target, height, width): (&mut [u8], usize, usize),
+) -> Result<(), DataError> {
     let source =
-        TypedImageRef::<U8x3>::from_buffer(image.width as u32, image.height as u32, &image.pixels)
+        TypedImageRef::<U8x3>::from_buffer(source_width as u32, source_height as u32, source)
             .map_err(fault)?;
     let mut target =
-        TypedImage::<U8x3>::from_buffer(width as u32, height as u32, out).map_err(fault)?;
+        TypedImage::<U8x3>::from_buffer(width as u32, height as u32, target).map_err(fault)?;
     let filter = match filter {
         Filter::Bilinear => FilterType::Bilinear,
         Filter::Bicubic => FilterType::CatmullRom,
@@ -69,7 +93,7 @@ pub fn resize(
         .resize_alg(ResizeAlg::Convolution(filter))
         .crop(window.left as f64, window.top as f64, window.width as f64, window.height as f64)
         .use_alpha(false);
-    scratch.resizer.resize_typed(&source, &mut target, &options).map_err(fault)
+    resizer.resize_typed(&source, &mut target, &options).map_err(fault)
 }
 
 fn fault(error: impl std::fmt::Display) -> DataError {
