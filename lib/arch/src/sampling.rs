@@ -2,7 +2,7 @@
 
 use rand_core::Rng;
 
-use crate::{ArchError, FlopsInterval, Path, Space};
+use crate::{ArchError, ChoiceCosts, FlopsInterval, Path, Space};
 
 /// States kept at most, 8 bytes each.
 const MAX_STATES: u64 = 1 << 25;
@@ -57,51 +57,39 @@ impl PathSampler {
         let interval = interval.validate()?;
         let prior = normalised(prior, space.choices.len())?;
         let costs = space.choice_costs(depths, image_size, num_classes)?;
-        let allowed = |costs: &[u64]| -> Vec<u64> {
-            let drawn = costs.iter().zip(&prior).filter(|&(_, &weight)| weight > 0.0);
-            drawn.map(|(&flops, _)| flops).collect()
-        };
-        let drawn: Vec<Vec<u64>> = costs.layers().map(|costs| allowed(costs)).collect();
-        let sum = |pick: fn(&[u64]) -> u64| drawn.iter().map(|costs| pick(costs)).sum::<u64>();
-        let cheapest = costs.fixed + sum(least);
-        let costliest = costs.fixed + sum(|costs| costs.iter().max().copied().unwrap_or(0));
+        let bins = Bins::new(&costs, &prior);
+        let (cheapest, costliest) = (bins.cheapest, bins.costliest);
         let FlopsInterval { min, max } = interval;
-        let empty = || ArchError::EmptyInterval {
-            min,
-            max,
-            image_size,
-            depths: depths.to_vec(),
-            cheapest,
-            costliest,
-        };
+        let depths = depths.to_vec();
         if max < cheapest || min > costliest {
-            return Err(empty());
+            return Err(ArchError::EmptyInterval {
+                min,
+                max,
+                image_size,
+                depths,
+                cheapest,
+                costliest,
+            });
         }
-        let bin = drawn.iter().flat_map(|costs| {
-            let base = least(costs);
-            costs.iter().map(move |flops| flops - base)
-        });
-        let bin = bin.fold(0, greatest_common_divisor).max(1);
-        let steps: Vec<Vec<u64>> = costs
-            .layers()
-            .zip(&drawn)
-            // A choice that is never drawn may be cheaper than the cheapest; its step is not used.
-            .map(|(costs, drawn)| {
-                costs.iter().map(|f| f.saturating_sub(least(drawn)) / bin).collect()
-            })
-            .collect();
-        let target =
-            (min.saturating_sub(cheapest).div_ceil(bin), (max.min(costliest) - cheapest) / bin);
-        let spans = spans(&steps, &prior, target);
-        let states = spans.iter().map(|(first, last)| last + 1 - first.min(&(last + 1))).sum();
+        let spans = bins.spans(interval);
+        let states = spans.iter().map(|&(first, last)| (last + 1).saturating_sub(first)).sum();
         if states > MAX_STATES {
             return Err(ArchError::TooManyStates { image_size, states, limit: MAX_STATES });
         }
-        let completion =
-            complete(&steps, &spans, 1.0, 0.0, |sum, choice, rest| sum + prior[choice] * rest);
-        let reachable = (cheapest, costliest);
-        let sampler = Self { depths: depths.to_vec(), prior, steps, completion, reachable };
-        if sampler.completion_of(0, 0) > 0.0 { Ok(sampler) } else { Err(empty()) }
+        let steps = bins.steps;
+        let add = |sum: f64, choice: usize, rest: f64| sum + prior[choice] * rest;
+        let completion = complete(&steps, &spans, 1.0, 0.0, add);
+        if completion[0].get(0).unwrap_or(0.0) <= 0.0 {
+            return Err(ArchError::EmptyInterval {
+                min,
+                max,
+                image_size,
+                depths,
+                cheapest,
+                costliest,
+            });
+        }
+        Ok(Self { depths, prior, steps, completion, reachable: (cheapest, costliest) })
     }
 
     /// Draws one path.
@@ -147,25 +135,63 @@ impl PathSampler {
     }
 }
 
-/// First and last bin, by layers drawn, from which the target can still be reached.
-fn spans(steps: &[Vec<u64>], prior: &[f64], target: (u64, u64)) -> Vec<(u64, u64)> {
-    let widest = steps.iter().map(|steps| {
-        let drawn = steps.iter().zip(prior).filter(|&(_, &weight)| weight > 0.0);
-        drawn.map(|(&step, _)| step).max().unwrap_or(0)
-    });
-    let widest: Vec<u64> = widest.collect();
-    let mut rest: u64 = widest.iter().sum();
-    let mut spans = vec![(target.0.saturating_sub(rest), 0)];
-    let mut drawn = 0;
-    for width in widest {
-        drawn += width;
-        rest -= width;
-        spans.push((target.0.saturating_sub(rest), drawn.min(target.1)));
-    }
-    spans
+/// Costs in whole bins above the cheapest path.
+struct Bins {
+    /// FLOPs of a bin.
+    size: u64,
+    /// FLOPs of the cheapest and of the costliest path that can be drawn.
+    cheapest: u64,
+    costliest: u64,
+    /// By layer and choice. Where the choice is never drawn the number means nothing.
+    steps: Vec<Vec<u64>>,
+    /// Of the costliest choice, by layer.
+    widest: Vec<u64>,
 }
 
-/// The backward table: `inside` for a whole path, and before that the sum over choices.
+impl Bins {
+    fn new(costs: &ChoiceCosts, prior: &[f64]) -> Self {
+        let drawn = |costs: &Vec<u64>| -> Vec<u64> {
+            let drawn = costs.iter().zip(prior).filter(|&(_, &weight)| weight > 0.0);
+            drawn.map(|(&flops, _)| flops).collect()
+        };
+        let drawn: Vec<Vec<u64>> = costs.layers().map(drawn).collect();
+        let least: Vec<u64> =
+            drawn.iter().filter_map(|costs| costs.iter().min().copied()).collect();
+        let most: Vec<u64> = drawn.iter().filter_map(|costs| costs.iter().max().copied()).collect();
+        let by_layer = drawn.iter().zip(&least);
+        let differences = by_layer.flat_map(|(costs, least)| costs.iter().map(move |f| f - least));
+        let size = differences.fold(0, greatest_common_divisor).max(1);
+        let step = |costs: &Vec<u64>, least: &u64| -> Vec<u64> {
+            costs.iter().map(|flops| flops.saturating_sub(*least) / size).collect()
+        };
+        Self {
+            size,
+            cheapest: costs.fixed + least.iter().sum::<u64>(),
+            costliest: costs.fixed + most.iter().sum::<u64>(),
+            steps: costs.layers().zip(&least).map(|(costs, least)| step(costs, least)).collect(),
+            widest: most.iter().zip(&least).map(|(most, least)| (most - least) / size).collect(),
+        }
+    }
+
+    /// First and last bin, by layers drawn, from which the interval can still be reached. The
+    /// interval must overlap the range from cheapest to costliest.
+    fn spans(&self, interval: FlopsInterval) -> Vec<(u64, u64)> {
+        let first = interval.min.saturating_sub(self.cheapest).div_ceil(self.size);
+        let last = (interval.max.min(self.costliest) - self.cheapest) / self.size;
+        let mut rest: u64 = self.widest.iter().sum();
+        let mut drawn = 0;
+        let mut spans = vec![(first.saturating_sub(rest), 0)];
+        for width in &self.widest {
+            drawn += width;
+            rest -= width;
+            spans.push((first.saturating_sub(rest), drawn.min(last)));
+        }
+        spans
+    }
+}
+
+/// The backward table: `inside` for a whole path, and before that the sum over choices, to which
+/// `add` adds what follows a choice.
 fn complete<T: Copy>(
     steps: &[Vec<u64>],
     spans: &[(u64, u64)],
@@ -173,22 +199,25 @@ fn complete<T: Copy>(
     outside: T,
     add: impl Fn(T, usize, T) -> T,
 ) -> Vec<Row<T>> {
-    let row = |(first, last): (u64, u64), value: &dyn Fn(u64) -> T| {
-        let values = (first..=last).map(value).collect();
-        Row { first, values }
+    let row = |(first, last): (u64, u64), value| Row {
+        first,
+        values: vec![value; (last + 1).saturating_sub(first) as usize],
     };
-    let end = spans[steps.len()];
-    let mut rows = vec![row(end, &|_| inside)];
+    let mut next = row(spans[steps.len()], inside);
+    let mut rows = vec![next.clone()];
     for (steps, &span) in steps.iter().zip(spans).rev() {
-        let next = &rows[rows.len() - 1];
-        let value = |bin: u64| {
-            let choices = steps.iter().enumerate();
-            choices.fold(outside, |sum, (choice, step)| {
-                next.get(bin + step).map_or(sum, |rest| add(sum, choice, rest))
-            })
-        };
-        let row = row(span, &value);
-        rows.push(row);
+        let mut sums = row(span, outside);
+        for (choice, step) in steps.iter().enumerate() {
+            // Bin `sums.first + i` goes on to bin `sums.first + i + step` of the next row.
+            let reached = sums.first + step;
+            let skipped = next.first.saturating_sub(reached) as usize;
+            let offset = reached.saturating_sub(next.first) as usize;
+            let rest = next.values.get(offset..).unwrap_or_default();
+            let sums = sums.values.get_mut(skipped..).unwrap_or_default();
+            sums.iter_mut().zip(rest).for_each(|(sum, &rest)| *sum = add(*sum, choice, rest));
+        }
+        rows.push(sums.clone());
+        next = sums;
     }
     rows.reverse();
     rows
@@ -221,10 +250,6 @@ fn normalised(prior: &[f64], choices: usize) -> Result<Vec<f64>, ArchError> {
         return Err(ArchError::value("prior", format!("{prior:?}"), allowed));
     }
     Ok(prior.iter().map(|weight| weight / sum).collect())
-}
-
-fn least(costs: &[u64]) -> u64 {
-    costs.iter().min().copied().unwrap_or(0)
 }
 
 fn greatest_common_divisor(mut a: u64, mut b: u64) -> u64 {
