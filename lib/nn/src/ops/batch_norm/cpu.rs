@@ -69,24 +69,46 @@ fn piece_moments<T: Element>(piece: &[T], channels: usize) -> (f64, Vec<T>, Vec<
     (rows, mean, squares)
 }
 
-/// y = f(x * scale + shift), per channel.
-pub(super) fn scale_shift<T: Element, F: Function>(
+/// y = f((x - mean) * scale + bias), per channel. The mean is taken off first, as folding it into the bias would
+/// cancel where it is large against the deviation.
+pub(super) fn normalise<T: Element, F: Function>(
     x: &[T],
+    mean: &[f64],
     scale: &[f64],
-    shift: &[f64],
+    bias: &[f64],
 ) -> Vec<T> {
     let channels = scale.len();
-    let (scale, shift) = (narrow::<T>(scale), narrow::<T>(shift));
+    let (mean, scale, bias) = (narrow::<T>(mean), narrow::<T>(scale), narrow::<T>(bias));
     let mut y = vec![T::zero(); x.len()];
     fill_rows(&mut y, channels, rows_per_piece(channels), |first, out| {
         let x = &x[first * channels..first * channels + out.len()];
         for (out, x) in out.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
-            for (((o, &v), &a), &b) in out.iter_mut().zip(x).zip(&scale).zip(&shift) {
-                *o = F::value(v * a + b);
-            }
+            normalise_row::<T, F>(out, x, &mean, &scale, &bias);
         }
     });
     y
+}
+
+#[inline(always)]
+fn normalise_row<T: Element, F: Function>(
+    out: &mut [T],
+    x: &[T],
+    mean: &[T],
+    scale: &[T],
+    bias: &[T],
+) {
+    let n = out.len();
+    let (x, mean, scale, bias) = (&x[..n], &mean[..n], &scale[..n], &bias[..n]);
+    for c in 0..n {
+        out[c] = F::value((x[c] - mean[c]) * scale[c] + bias[c]);
+    }
+}
+
+/// What the backward kernels need of one channel each.
+struct Vectors<T> {
+    mean: Vec<T>,
+    scale: Vec<T>,
+    bias: Vec<T>,
 }
 
 /// The backward pass, with z computed again from the input.
@@ -98,68 +120,53 @@ pub(super) fn backward<T: Element, F: Function>(
     let Affine { weight, bias, epsilon, statistics } = affine;
     let channels = weight.len();
     let rows = x.len() / channels;
-    let (scale, shift) =
-        super::folded(weight, bias, &statistics.mean, &statistics.variance, *epsilon);
-    let inverse: Vec<f64> =
-        statistics.variance.iter().map(|v| 1.0 / (v + epsilon).sqrt()).collect();
-    let (scale_t, shift_t) = (narrow::<T>(&scale), narrow::<T>(&shift));
-    let (mean_t, inverse_t) = (narrow::<T>(&statistics.mean), narrow::<T>(&inverse));
+    let scale = super::scales(weight, &statistics.variance, *epsilon);
+    let vectors =
+        Vectors { mean: narrow::<T>(&statistics.mean), scale: narrow(&scale), bias: narrow(bias) };
     let sums = map_pieces(rows, rows_per_piece(channels), |range| {
-        let (x, dy) = (
-            &x[range.start * channels..range.end * channels],
-            &dy[range.start * channels..range.end * channels],
-        );
-        piece_sums::<T, F>(x, dy, &scale_t, &shift_t, &mean_t, &inverse_t)
+        let span = range.start * channels..range.end * channels;
+        piece_sums::<T, F>(&x[span.clone()], &dy[span], &vectors)
     });
-    let (mut dweight, mut dbias) = (vec![0.0; channels], vec![0.0; channels]);
-    for (gh, g) in &sums {
+    // sum g (x - mean) and sum g, per channel.
+    let (mut gx, mut dbias) = (vec![0.0; channels], vec![0.0; channels]);
+    for (piece_gx, piece_g) in &sums {
         for c in 0..channels {
-            dweight[c] += gh[c].to_f64();
-            dbias[c] += g[c].to_f64();
+            gx[c] += piece_gx[c].to_f64();
+            dbias[c] += piece_g[c].to_f64();
         }
     }
-    // dx = scale * g + x * a + b, with the two means folded into a and b.
+    // dx = scale * g + (x - mean) * a + b, with the two means over rows folded into a and b.
     let m = rows as f64;
-    let a: Vec<f64> = (0..channels).map(|c| -scale[c] * inverse[c] * dweight[c] / m).collect();
+    let variance = |c: usize| statistics.variance[c] + epsilon;
+    let a: Vec<f64> = (0..channels).map(|c| -scale[c] * gx[c] / variance(c) / m).collect();
     let b: Vec<f64> = (0..channels).map(|c| -scale[c] * dbias[c] / m).collect();
+    let dweight = (0..channels).map(|c| gx[c] / variance(c).sqrt()).collect();
     let (a, b) = (narrow::<T>(&a), narrow::<T>(&b));
     let mut dx = vec![T::zero(); x.len()];
     fill_rows(&mut dx, channels, rows_per_piece(channels), |first, out| {
         let span = first * channels..first * channels + out.len();
-        for ((out, x), dy) in out
-            .chunks_exact_mut(channels)
-            .zip(x[span.clone()].chunks_exact(channels))
-            .zip(dy[span.clone()].chunks_exact(channels))
-        {
-            input_gradient_row::<T, F>(out, x, dy, [&scale_t, &shift_t, &mean_t, &a, &b]);
+        let rows = x[span.clone()].chunks_exact(channels).zip(dy[span].chunks_exact(channels));
+        for (out, (x, dy)) in out.chunks_exact_mut(channels).zip(rows) {
+            input_gradient_row::<T, F>(out, x, dy, &vectors, &a, &b);
         }
     });
     Gradients { dx, dweight, dbias }
 }
 
-/// Sums over one piece of `g h` and of `g`, per channel.
+/// Sums over one piece of `g (x - mean)` and of `g`, per channel.
 #[inline(always)]
-fn piece_sums<T: Element, F: Function>(
-    x: &[T],
-    dy: &[T],
-    scale: &[T],
-    shift: &[T],
-    mean: &[T],
-    inverse: &[T],
-) -> (Vec<T>, Vec<T>) {
-    let channels = scale.len();
-    let (mut gx, mut g_sum) = (vec![T::zero(); channels], vec![T::zero(); channels]);
-    for (x, dy) in x.chunks_exact(channels).zip(dy.chunks_exact(channels)) {
-        let sums = gx.iter_mut().zip(&mut g_sum);
-        let folded = scale.iter().zip(shift).zip(mean);
-        for (((&v, &d), (gx, sum)), ((&a, &b), &m)) in x.iter().zip(dy).zip(sums).zip(folded) {
-            let g = d * F::slope(v * a + b);
-            *gx += g * (v - m);
-            *sum += g;
+fn piece_sums<T: Element, F: Function>(x: &[T], dy: &[T], v: &Vectors<T>) -> (Vec<T>, Vec<T>) {
+    let n = v.mean.len();
+    let (mut gx, mut g_sum) = (vec![T::zero(); n], vec![T::zero(); n]);
+    for (x, dy) in x.chunks_exact(n).zip(dy.chunks_exact(n)) {
+        let (gx, g_sum) = (&mut gx[..n], &mut g_sum[..n]);
+        let (mean, scale, bias) = (&v.mean[..n], &v.scale[..n], &v.bias[..n]);
+        for c in 0..n {
+            let centred = x[c] - mean[c];
+            let g = dy[c] * F::slope(centred * scale[c] + bias[c]);
+            gx[c] += g * centred;
+            g_sum[c] += g;
         }
-    }
-    for (s, &i) in gx.iter_mut().zip(inverse) {
-        *s *= i;
     }
     (gx, g_sum)
 }
@@ -169,13 +176,16 @@ fn input_gradient_row<T: Element, F: Function>(
     out: &mut [T],
     x: &[T],
     dy: &[T],
-    [scale, shift, mean, a, b]: [&[T]; 5],
+    v: &Vectors<T>,
+    a: &[T],
+    b: &[T],
 ) {
     let n = out.len();
-    let (x, dy) = (&x[..n], &dy[..n]);
-    let (scale, shift, mean, a, b) = (&scale[..n], &shift[..n], &mean[..n], &a[..n], &b[..n]);
+    let (x, dy, a, b) = (&x[..n], &dy[..n], &a[..n], &b[..n]);
+    let (mean, scale, bias) = (&v.mean[..n], &v.scale[..n], &v.bias[..n]);
     for c in 0..n {
-        let g = dy[c] * F::slope(x[c] * scale[c] + shift[c]);
-        out[c] = g * scale[c] + (x[c] - mean[c]) * a[c] + b[c];
+        let centred = x[c] - mean[c];
+        let g = dy[c] * F::slope(centred * scale[c] + bias[c]);
+        out[c] = g * scale[c] + centred * a[c] + b[c];
     }
 }

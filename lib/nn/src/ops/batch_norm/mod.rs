@@ -73,8 +73,8 @@ pub fn normalise(
 ) -> Result<Tensor> {
     check_channels(x, &[weight, bias, mean, variance])?;
     let [weight, bias, mean, variance] = [weight, bias, mean, variance].map(channel_values);
-    let (scale, shift) = folded(&weight?, &bias?, &mean?, &variance?, epsilon);
-    x.apply_op1_no_bwd(&ScaleShift { scale, shift, activation })
+    let scale = scales(&weight?, &variance?, epsilon);
+    x.apply_op1_no_bwd(&Normalise { mean: mean?, scale, bias: bias?, activation })
 }
 
 fn check_channels(x: &Tensor, vectors: &[&Tensor]) -> Result<()> {
@@ -94,18 +94,9 @@ fn channel_values(v: &Tensor) -> Result<Vec<f64>> {
     v.to_dtype(candle_core::DType::F64)?.to_vec1()
 }
 
-/// z = x * scale + shift for given statistics.
-fn folded(
-    weight: &[f64],
-    bias: &[f64],
-    mean: &[f64],
-    variance: &[f64],
-    epsilon: f64,
-) -> (Vec<f64>, Vec<f64>) {
-    let scale: Vec<f64> =
-        weight.iter().zip(variance).map(|(w, v)| w / (v + epsilon).sqrt()).collect();
-    let shift = bias.iter().zip(mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
-    (scale, shift)
+/// weight / sqrt(variance + epsilon), one per channel.
+fn scales(weight: &[f64], variance: &[f64], epsilon: f64) -> Vec<f64> {
+    weight.iter().zip(variance).map(|(w, v)| w / (v + epsilon).sqrt()).collect()
 }
 
 struct BatchNorm {
@@ -137,8 +128,8 @@ impl CustomOp3 for BatchNorm {
                 candle_core::bail!("{NAME} in training needs more than one value per channel; use a larger batch or image");
             }
             let s = self.statistics.get_or_init(|| cpu::statistics(x, channels));
-            let (scale, shift) = folded(&weight, &bias, &s.mean, &s.variance, self.epsilon);
-            let y = with_activation!(self.activation, F => cpu::scale_shift::<T, F>(x, &scale, &shift));
+            let scale = scales(&weight, &s.variance, self.epsilon);
+            let y = with_activation!(self.activation, F => cpu::normalise::<T, F>(x, &s.mean, &scale, &bias));
             wrap(y)
         });
         Ok((storage, x_layout.shape().clone()))
@@ -174,13 +165,14 @@ impl CustomOp3 for BatchNorm {
     }
 }
 
-struct ScaleShift {
+struct Normalise {
+    mean: Vec<f64>,
     scale: Vec<f64>,
-    shift: Vec<f64>,
+    bias: Vec<f64>,
     activation: Activation,
 }
 
-impl CustomOp1 for ScaleShift {
+impl CustomOp1 for Normalise {
     fn name(&self) -> &'static str {
         NAME
     }
@@ -188,7 +180,7 @@ impl CustomOp1 for ScaleShift {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let storage = dispatch!(dtype_of(x), NAME, T => {
             let x = slice::<T>(x, layout, NAME)?;
-            let y = with_activation!(self.activation, F => cpu::scale_shift::<T, F>(x, &self.scale, &self.shift));
+            let y = with_activation!(self.activation, F => cpu::normalise::<T, F>(x, &self.mean, &self.scale, &self.bias));
             wrap(y)
         });
         Ok((storage, layout.shape().clone()))

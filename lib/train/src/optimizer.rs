@@ -1,0 +1,244 @@
+//! Optimizers: which updates, in which order, with which state.
+
+use candle_core::backprop::GradStore;
+use candle_core::{Result, Tensor, Var};
+use cream_nn::ops::update;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The optimizers offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// SGD with Nesterov's momentum.
+    Sgd,
+    /// RMSProp in TensorFlow's form: mean square from 1, epsilon inside the root, rate inside the buffer.
+    RmspropTf,
+    /// AdamW (Loshchilov and Hutter, 2019).
+    Adamw,
+}
+
+/// An optimizer's constants. Weight decay acts on parameters of more than one dimension only: not on biases
+/// and norms.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rule {
+    /// Which optimizer.
+    pub kind: Kind,
+    /// Momentum; beta1 of AdamW.
+    pub momentum: f64,
+    /// Decay of the mean square: alpha of RMSProp, beta2 of AdamW.
+    pub alpha: f64,
+    /// Epsilon of RMSProp or AdamW.
+    pub epsilon: f64,
+    /// Weight decay: coupled (added to the gradient) but for AdamW.
+    pub weight_decay: f64,
+}
+
+/// A rule with its state: one or two tensors per parameter that has been stepped, by name.
+#[derive(Clone, Debug)]
+pub struct Optimizer {
+    rule: Rule,
+    /// Momentum buffers, or first moments.
+    momentum: BTreeMap<String, Tensor>,
+    /// Mean squares, or second moments.
+    square: BTreeMap<String, Tensor>,
+    /// Steps taken.
+    steps: u64,
+}
+
+impl Optimizer {
+    /// The optimizer before its first step.
+    pub fn new(rule: Rule) -> Self {
+        Self { rule, momentum: BTreeMap::new(), square: BTreeMap::new(), steps: 0 }
+    }
+
+    /// One step at `rate` on the given parameters; no other parameter and no other state changes.
+    ///
+    /// # Errors
+    /// When a gradient is missing or does not fit.
+    pub fn step(&mut self, gradients: &[Gradient<'_>], rate: f64) -> Result<()> {
+        self.steps += 1;
+        for Gradient { name, parameter, gradient } in gradients {
+            let decay = if parameter.rank() > 1 { self.rule.weight_decay } else { 0.0 };
+            match self.rule.kind {
+                Kind::Sgd => {
+                    let m = slot(&mut self.momentum, name, parameter, 0.0)?;
+                    let momentum = self.rule.momentum;
+                    update::momentum(m, parameter, gradient, momentum, decay)?;
+                    update::nesterov(parameter, m, gradient, rate, momentum, decay)?;
+                }
+                Kind::RmspropTf => {
+                    if decay != 0.0 {
+                        update::decay(gradient, parameter, decay)?;
+                    }
+                    let v = slot(&mut self.square, name, parameter, 1.0)?;
+                    update::mean_square(v, gradient, self.rule.alpha)?;
+                    let m = slot(&mut self.momentum, name, parameter, 0.0)?;
+                    update::rmsprop(m, v, gradient, rate, self.rule.momentum, self.rule.epsilon)?;
+                    update::step(parameter, m, 1.0)?;
+                }
+                Kind::Adamw => {
+                    let m = slot(&mut self.momentum, name, parameter, 0.0)?;
+                    update::average(m, gradient, self.rule.momentum)?;
+                    let v = slot(&mut self.square, name, parameter, 0.0)?;
+                    update::average_square(v, gradient, self.rule.alpha)?;
+                    let step = update::AdamWStep {
+                        rate: rate / (1.0 - self.rule.momentum.powf(self.steps as f64)),
+                        correction: (1.0 - self.rule.alpha.powf(self.steps as f64)).sqrt().recip(),
+                        epsilon: self.rule.epsilon,
+                        keep: 1.0 - rate * decay,
+                    };
+                    update::adamw(parameter, m, v, step)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The state, for a checkpoint.
+    pub fn state(&self) -> (&BTreeMap<String, Tensor>, &BTreeMap<String, Tensor>, u64) {
+        (&self.momentum, &self.square, self.steps)
+    }
+
+    /// Takes up a state again.
+    pub fn restore(
+        &mut self,
+        momentum: BTreeMap<String, Tensor>,
+        square: BTreeMap<String, Tensor>,
+        steps: u64,
+    ) {
+        (self.momentum, self.square, self.steps) = (momentum, square, steps);
+    }
+}
+
+fn slot<'a>(
+    slots: &'a mut BTreeMap<String, Tensor>,
+    name: &str,
+    parameter: &Var,
+    start: f64,
+) -> Result<&'a Tensor> {
+    if !slots.contains_key(name) {
+        let values = Tensor::ones(parameter.shape(), parameter.dtype(), parameter.device())?;
+        slots.insert(name.to_owned(), values.affine(start, 0.0)?);
+    }
+    match slots.get(name) {
+        Some(slot) => Ok(slot),
+        None => candle_core::bail!("optimizer state of {name} is missing"),
+    }
+}
+
+/// A parameter with its gradient, which updates may overwrite.
+#[derive(Clone, Debug)]
+pub struct Gradient<'a> {
+    /// The parameter's name.
+    pub name: &'a str,
+    /// The parameter.
+    pub parameter: &'a Var,
+    /// Its gradient, contiguous, of its shape.
+    pub gradient: Tensor,
+}
+
+/// Takes the gradients of `parameters` out of a backward pass.
+///
+/// # Errors
+/// When a parameter has none: it took no part in the loss.
+pub fn gradients<'a>(
+    store: &mut GradStore,
+    parameters: impl IntoIterator<Item = (&'a str, &'a Var)>,
+) -> Result<Vec<Gradient<'a>>> {
+    parameters
+        .into_iter()
+        .map(|(name, parameter)| match store.remove(parameter) {
+            Some(gradient) => {
+                Ok(Gradient { name, parameter, gradient: gradient.contiguous()?.detach() })
+            }
+            None => candle_core::bail!("{name} has no gradient"),
+        })
+        .collect()
+}
+
+/// The Euclidean norm of all gradients together.
+///
+/// # Errors
+/// When a gradient cannot be read.
+pub fn norm(gradients: &[Gradient<'_>]) -> Result<f64> {
+    let mut squares = 0.0;
+    for g in gradients {
+        squares += dot(&g.gradient, &g.gradient)?;
+    }
+    Ok(squares.sqrt())
+}
+
+/// Scales all gradients so that their common norm is at most `limit`; returns the norm before.
+///
+/// # Errors
+/// When a gradient cannot be read.
+pub fn clip(gradients: &mut [Gradient<'_>], limit: f64) -> Result<f64> {
+    let norm = norm(gradients)?;
+    // The 1e-6 is PyTorch's, in clip_grad_norm_.
+    let factor = limit / (norm + 1e-6);
+    if factor < 1.0 {
+        for g in gradients {
+            g.gradient = g.gradient.affine(factor, 0.0)?;
+        }
+    }
+    Ok(norm)
+}
+
+/// The inner product of two tensors of one shape, summed in float64.
+///
+/// # Errors
+/// When the shapes differ.
+pub fn dot(a: &Tensor, b: &Tensor) -> Result<f64> {
+    if a.dims() != b.dims() {
+        candle_core::bail!("inner product of {:?} and {:?}", a.dims(), b.dims());
+    }
+    let values = |t: &Tensor| -> Result<Vec<f64>> {
+        t.to_dtype(candle_core::DType::F64)?.flatten_all()?.to_vec1()
+    };
+    Ok(values(a)?.iter().zip(values(b)?).map(|(a, b)| a * b).sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    fn var(values: &[f64]) -> Var {
+        Var::from_tensor(&Tensor::from_slice(values, values.len(), &Device::Cpu).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn clipping_keeps_the_direction_and_caps_the_norm() {
+        let (a, b) = (var(&[3.0]), var(&[4.0]));
+        let gradient = |v: &Var| v.as_tensor().copy().unwrap();
+        let mut grads = [
+            Gradient { name: "a", parameter: &a, gradient: gradient(&a) },
+            Gradient { name: "b", parameter: &b, gradient: gradient(&b) },
+        ];
+        assert_eq!(clip(&mut grads, 10.0).unwrap(), 5.0);
+        assert_eq!(norm(&grads).unwrap(), 5.0);
+        clip(&mut grads, 1.0).unwrap();
+        assert!((norm(&grads).unwrap() - 1.0).abs() < 1e-6);
+        let first: Vec<f64> = grads[0].gradient.to_vec1().unwrap();
+        assert!((first[0] - 0.6).abs() < 1e-6);
+    }
+
+    /// The first AdamW step moves every parameter by the rate, whatever the gradient's size.
+    #[test]
+    fn adamw_starts_with_the_rate() {
+        let rule = Rule {
+            kind: Kind::Adamw,
+            momentum: 0.9,
+            alpha: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.1,
+        };
+        let p = var(&[1.0, -2.0]);
+        let gradient = Tensor::from_slice(&[1e-3, 50.0], 2, &Device::Cpu).unwrap();
+        let mut optimizer = Optimizer::new(rule);
+        optimizer.step(&[Gradient { name: "p", parameter: &p, gradient }], 0.01).unwrap();
+        let moved: Vec<f64> = p.to_vec1().unwrap();
+        assert!((moved[0] - 0.99).abs() < 1e-6 && (moved[1] + 2.01).abs() < 1e-6, "{moved:?}");
+    }
+}

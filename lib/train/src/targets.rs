@@ -1,0 +1,62 @@
+//! Targets of the cross-entropy, as distributions over classes.
+
+use candle_core::{DType, Device, Result, Tensor};
+
+/// Labels as distributions `[N, classes]`: 1 - smoothing on the label, smoothing / classes on every class besides
+/// (Szegedy et al., 2016, section 7; PyTorch's `label_smoothing`). A label must be below `classes`.
+///
+/// # Errors
+/// When a label is out of range.
+pub fn smoothed(
+    labels: &[u32],
+    classes: usize,
+    smoothing: f64,
+    dtype: DType,
+    device: &Device,
+) -> Result<Tensor> {
+    let mut rows = vec![smoothing / classes as f64; labels.len() * classes];
+    for (row, &label) in rows.chunks_exact_mut(classes).zip(labels) {
+        match row.get_mut(label as usize) {
+            Some(value) => *value += 1.0 - smoothing,
+            None => candle_core::bail!("label {label} of a data set of {classes} classes"),
+        }
+    }
+    Tensor::from_vec(rows, (labels.len(), classes), device)?.to_dtype(dtype)
+}
+
+/// The target of a distilled step: `(rho * soft + (2 - rho) * hard) / 2`. Cross-entropy is linear in its target, so
+/// one target gives the sum of the two losses.
+///
+/// # Errors
+/// When the shapes differ.
+pub fn distilled(soft: &Tensor, hard: &Tensor, rho: f64) -> Result<Tensor> {
+    soft.affine(rho / 2.0, 0.0)? + hard.affine((2.0 - rho) / 2.0, 0.0)?
+}
+
+/// softmax over classes of logits `[N, classes]`.
+///
+/// # Errors
+/// When the logits are not a matrix.
+pub fn softmax(logits: &Tensor) -> Result<Tensor> {
+    let shifted = logits.broadcast_sub(&logits.max_keepdim(1)?)?.exp()?;
+    shifted.broadcast_div(&shifted.sum_keepdim(1)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_sum_to_one() {
+        let hard = smoothed(&[2, 0], 4, 0.1, DType::F64, &Device::Cpu).unwrap();
+        let rows: Vec<Vec<f64>> = hard.to_vec2().unwrap();
+        assert!((rows[0][2] - 0.925).abs() < 1e-15 && (rows[0][0] - 0.025).abs() < 1e-15);
+        let mixed: Vec<Vec<f64>> = distilled(&hard, &hard, 0.3).unwrap().to_vec2().unwrap();
+        assert!((mixed[1].iter().sum::<f64>() - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_label_out_of_range_is_refused() {
+        assert!(smoothed(&[4], 4, 0.1, DType::F32, &Device::Cpu).is_err());
+    }
+}
