@@ -1,0 +1,78 @@
+# The whole job and its checks. `make` alone prints this help.
+#
+## Work:
+##   make pipeline [FLOPS_MAX=200]         search, export, count, retrain and evaluate
+##   make search FLOPS_MAX=200 [FLOPS_MIN=0]
+##                                         train a supernet and export its best path as arch.json
+##   make retrain [ARCH=net.json]          train a network from scratch; without ARCH the found one
+##   make evaluate [ARCH=net.json] [WEIGHTS=w.safetensors]
+##                                         score weights on the validation images
+##   make sample                           the bundled images as shards in data/fashion-mnist
+##
+## Development:
+##   make build                            release binaries in target/release
+##   make test                             every test, then a small pipeline from end to end
+##   make check                            formatting, lints, dependency arrows
+##
+## Variables:
+##   DATA       folder of images or of shards; unset: the bundled Fashion-MNIST subset
+##   FLOPS_MIN, FLOPS_MAX   the interval in millions of FLOPs as published (0 and 200)
+##   EPOCHS, SEED, THREADS  override the recipe
+##   EXTRA      any further flags of the trainer that the command runs
+##   SEARCH_CONFIG, RETRAIN_CONFIG   recipes; by default those in configs/ for the data
+##   PREP_FLAGS flags for imagenet-prep
+##   RUNS, SHARD_ROOT   where runs and prepared data go (runs and data)
+##   TOOLS      folder of ready binaries; unset: they are built first
+##
+## Runs land in runs/<data>/search-<min>-<max>/. Rerunning does only what is missing or out of date,
+## and an interrupted run resumes. EPOCHS, SEED and EXTRA shape new runs; a finished one stays as
+## it is until its folder is removed or its recipe changes.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+# Each stage uses every core, and its messages belong under its own heading.
+.NOTPARALLEL:
+MAKEFLAGS += --no-builtin-rules
+
+CARGO ?= cargo
+
+# Tools given by the user are taken as they are; otherwise cargo decides whether to rebuild. The
+# target is phony and order-only wherever it is needed, so that new binaries do not put finished
+# runs out of date.
+ifndef TOOLS
+TOOLS := $(or $(CARGO_TARGET_DIR),target)/release
+BUILD := build
+endif
+
+include pipelines/settings.mk
+include pipelines/rules.mk
+include pipelines/pipeline.mk
+
+.PHONY: help build test check sample cargo-present
+
+help:
+	@sed -n 's/^## \{0,1\}//p' Makefile
+
+cargo-present:
+	@command -v $(CARGO) >/dev/null || { \
+	  echo "make: $(CARGO): not found: install Rust 1.95 or newer from https://rustup.rs" >&2; \
+	  exit 2; }
+
+build: cargo-present
+	@$(CARGO) build --release --locked
+
+check: cargo-present
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	tests/dependencies.sh
+
+# The pipeline test builds for itself, with none of the caller's settings.
+test: cargo-present
+	$(CARGO) test --workspace --locked
+	tests/pipeline.sh
+
+sample:
+	@$(MAKE) --no-print-directory DATA= prepare

@@ -1,0 +1,53 @@
+# One rule per stage, on the files that the stages really write. The trainers write their results
+# once, when they finish, so a result that exists is a stage that is done.
+
+.PHONY: prepare
+prepare: $(SHARDS)/index.json
+
+ifdef SOURCE
+$(SHARDS)/index.json: $(SOURCE_FILES) | $(BUILD)
+	@mkdir -p $(@D)
+	$(TOOLS)/imagenet-prep $(SOURCE) $(@D) $(PREP_FLAGS)
+endif
+
+# $(call resume,RUN) is the value of --resume. What was started from today's recipe and inputs goes
+# on; when any of them is newer than the settings saved at the start, the run begins afresh, because
+# the trainer refuses to go on under other settings. Its checkpoints are moved aside, not deleted:
+# a mere touch must not destroy days of work.
+resume = $$( \
+  for input in $^; do \
+    if [ -e $(1)/config.toml ] && [ "$$input" -nt $(1)/config.toml ]; then \
+      echo "make: $$input is newer than the run in $(1), which starts afresh" >&2; \
+      if [ -e $(1)/checkpoints ]; then \
+        rm -rf $(1)/checkpoints.old; \
+        mv $(1)/checkpoints $(1)/checkpoints.old; \
+        echo "make: its checkpoints are kept in $(1)/checkpoints.old" >&2; \
+      fi; \
+      echo never; exit; \
+    fi; \
+  done; \
+  echo auto)
+
+# The folder's name carries the interval, which is the stem: min-max.
+$(RUNS)/$(NAME)/search-%/board.json $(RUNS)/$(NAME)/search-%/supernet.safetensors: \
+    $(SHARDS)/index.json $(SEARCH_CONFIG) | $(BUILD)
+	@mkdir -p $(@D)
+	@resume=$(call resume,$(@D)); set -x; \
+	$(TOOLS)/supernet-train --data $(SHARDS) --out $(@D) --config $(SEARCH_CONFIG) \
+	  --flops-min $(word 1,$(subst -, ,$*)) --flops-max $(word 2,$(subst -, ,$*)) \
+	  --resume $$resume $(TRAINER_FLAGS)
+
+$(RUNS)/$(NAME)/search-%/arch.json: $(RUNS)/$(NAME)/search-%/board.json | $(BUILD)
+	$(TOOLS)/path-export $(@D) >$@.tmp
+	@mv $@.tmp $@
+
+$(RUNS)/$(NAME)/%/model.safetensors: $(ARCH) $(SHARDS)/index.json $(RETRAIN_CONFIG) | $(BUILD)
+	@mkdir -p $(@D)
+	@resume=$(call resume,$(@D)); set -x; \
+	$(TOOLS)/arch-retrain --arch $(ARCH) --data $(SHARDS) --out $(@D) \
+	  --config $(RETRAIN_CONFIG) --resume $$resume $(TRAINER_FLAGS)
+
+$(RUNS)/$(NAME)/%/evaluation.json: $(RUNS)/$(NAME)/%/model.safetensors $(SHARDS)/index.json | $(BUILD)
+	$(TOOLS)/evaluate --weights $< --data $(SHARDS) $(call option,--threads,$(THREADS)) \
+	  --format json >$@.tmp
+	@mv $@.tmp $@

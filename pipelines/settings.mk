@@ -1,0 +1,60 @@
+# What a command line means: which data, which recipes, which folders.
+
+FLOPS_MIN ?= 0
+FLOPS_MAX ?= 200
+RUNS ?= runs
+SHARD_ROOT ?= data
+
+ifneq ($(words $(DATA) $(ARCH) $(WEIGHTS)),$(words $(firstword $(DATA)) $(firstword $(ARCH)) $(firstword $(WEIGHTS))))
+$(error DATA, ARCH and WEIGHTS are one path each, without spaces; link the folder under another name)
+endif
+ifneq ($(findstring -,$(FLOPS_MIN)$(FLOPS_MAX))$(findstring /,$(FLOPS_MIN)$(FLOPS_MAX)),)
+$(error FLOPS_MIN and FLOPS_MAX are numbers of millions, such as FLOPS_MAX=200)
+endif
+
+# SHARDS is the folder of shards; SOURCE, when set, is what they are made of.
+ifeq ($(strip $(DATA)),)
+  NAME := fashion-mnist
+  SOURCE := tests/data/fashion-mnist
+  SOURCE_FILES := $(wildcard $(SOURCE)/*.gz)
+  SHARDS := $(SHARD_ROOT)/$(NAME)
+  RECIPE := sample
+  # 15 % of so few training images, where the default of 4 % would rank paths on 200.
+  PREP_FLAGS ?= --search-val 0.15
+  ABOUT := the bundled Fashion-MNIST subset: 5,000 training and 3,000 validation images, \
+    28x28 grey, 10 classes (DATA=/path/to/images for your own)
+else
+  FOLDER := $(patsubst %/,%,$(DATA))
+  NAME := $(notdir $(FOLDER))
+  RECIPE := imagenet
+  ifneq ($(wildcard $(FOLDER)/index.json),)
+    SHARDS := $(FOLDER)
+    ABOUT := the shards in $(FOLDER)
+  else
+    SOURCE := $(FOLDER)
+    SHARDS := $(SHARD_ROOT)/$(NAME)
+    ABOUT := $(SOURCE), prepared as shards in $(SHARDS)
+    ifeq ($(wildcard $(SOURCE)),)
+      $(error DATA=$(DATA): no such folder)
+    endif
+  endif
+endif
+
+SEARCH_CONFIG ?= configs/search/$(RECIPE).toml
+RETRAIN_CONFIG ?= configs/retrain/$(RECIPE).toml
+
+RUN := $(RUNS)/$(NAME)/search-$(FLOPS_MIN)-$(FLOPS_MAX)
+FOUND := $(RUN)/arch.json
+ARCH ?= $(FOUND)
+
+# A found architecture is retrained inside its search's folder, any other in one of its own.
+ifneq ($(filter search-%,$(notdir $(patsubst %/arch.json,%,$(ARCH)))),)
+  RETRAIN := $(patsubst %/arch.json,%,$(ARCH))/retrain
+else
+  RETRAIN := $(RUNS)/$(NAME)/retrain-$(basename $(notdir $(ARCH)))
+endif
+
+# $(call option,--flag,VALUE) is the flag with its value, or nothing when the value is empty.
+option = $(if $(strip $(2)),$(1) $(2))
+TRAINER_FLAGS = $(strip $(call option,--epochs,$(EPOCHS)) $(call option,--seed,$(SEED)) \
+  $(call option,--threads,$(THREADS)) $(EXTRA))

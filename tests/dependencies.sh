@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# The arrows between crates: arch -> nn -> train <- data; cli serves only the tools; the tensor
+# library begins at nn. Holds what each package may depend on, directly or through others.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+failed=0
+
+# allow PACKAGE CRATE...: of our crates and the tensor library's, only these.
+allow() {
+  local package=$1 name
+  shift
+  local tree
+  tree=$(cargo tree --locked --package "$package" --edges normal,build --prefix none --format '{p}')
+  while read -r name _; do
+    case " $package $* " in
+    *" $name "*) ;;
+    *)
+      echo "tests/dependencies.sh: $package depends on $name:" \
+        "remove the dependency, or move the code to the crate that may have it" >&2
+      failed=1
+      ;;
+    esac
+  done < <(cut -d ' ' -f 1 <<<"$tree" | sort -u | grep -E '^(cream|candle)-')
+}
+
+allow cream-cli
+allow cream-arch
+allow cream-data
+allow cream-nn cream-arch candle-core
+allow cream-train cream-arch cream-data cream-nn candle-core
+
+allow flops-count cream-arch cream-cli
+allow path-export cream-arch cream-cli
+allow imagenet-prep cream-data cream-cli
+allow supernet-train cream-train cream-arch cream-data cream-nn cream-cli candle-core
+allow arch-retrain cream-train cream-arch cream-data cream-nn cream-cli candle-core
+allow evaluate cream-train cream-arch cream-data cream-nn cream-cli candle-core
+
+# A check that finds nothing must not pass because the tree could not be read.
+cargo tree --locked --package cream-nn --edges normal --prefix none | grep '^candle-core ' >/dev/null ||
+  { echo "tests/dependencies.sh: candle-core not seen below cream-nn: is the check broken?" >&2; failed=1; }
+
+exit "$failed"
