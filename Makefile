@@ -76,3 +76,4 @@ test: cargo-present
 
 sample:
 	@$(MAKE) --no-print-directory DATA= prepare
+	@echo "the bundled images as shards: $(SHARD_ROOT)/fashion-mnist" >&2

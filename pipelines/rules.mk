@@ -7,7 +7,7 @@ prepare: $(SHARDS)/index.json
 ifdef SOURCE
 $(SHARDS)/index.json: $(SOURCE_FILES) | $(BUILD)
 	@mkdir -p $(@D)
-	$(TOOLS)/imagenet-prep $(SOURCE) $(@D) $(PREP_FLAGS)
+	@set -x; $(TOOLS)/imagenet-prep $(SOURCE) $(@D) $(PREP_FLAGS)
 endif
 
 # $(call resume,RUN) is the value of --resume. What was started from today's recipe and inputs goes
@@ -28,6 +28,9 @@ resume = $$( \
   done; \
   echo auto)
 
+# $(call publish,COMMAND) makes the target of what the command prints, whole or not at all.
+publish = @echo '$(1) >$@' >&2; $(1) >$@.tmp && mv $@.tmp $@ || { status=$$?; rm -f $@.tmp; exit $$status; }
+
 # The folder's name carries the interval, which is the stem: min-max.
 $(RUNS)/$(NAME)/search-%/board.json $(RUNS)/$(NAME)/search-%/supernet.safetensors: \
     $(SHARDS)/index.json $(SEARCH_CONFIG) | $(BUILD)
@@ -38,8 +41,7 @@ $(RUNS)/$(NAME)/search-%/board.json $(RUNS)/$(NAME)/search-%/supernet.safetensor
 	  --resume $$resume $(TRAINER_FLAGS)
 
 $(RUNS)/$(NAME)/search-%/arch.json: $(RUNS)/$(NAME)/search-%/board.json | $(BUILD)
-	$(TOOLS)/path-export $(@D) >$@.tmp
-	@mv $@.tmp $@
+	$(call publish,$(TOOLS)/path-export $(@D))
 
 $(RUNS)/$(NAME)/%/model.safetensors: $(ARCH) $(SHARDS)/index.json $(RETRAIN_CONFIG) | $(BUILD)
 	@mkdir -p $(@D)
@@ -48,6 +50,5 @@ $(RUNS)/$(NAME)/%/model.safetensors: $(ARCH) $(SHARDS)/index.json $(RETRAIN_CONF
 	  --config $(RETRAIN_CONFIG) --resume $$resume $(TRAINER_FLAGS)
 
 $(RUNS)/$(NAME)/%/evaluation.json: $(RUNS)/$(NAME)/%/model.safetensors $(SHARDS)/index.json | $(BUILD)
-	$(TOOLS)/evaluate --weights $< --data $(SHARDS) $(call option,--threads,$(THREADS)) \
-	  --format json >$@.tmp
-	@mv $@.tmp $@
+	$(call publish,$(strip $(TOOLS)/evaluate --weights $< --data $(SHARDS) \
+	  $(call option,--threads,$(THREADS)) --format json))

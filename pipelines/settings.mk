@@ -47,6 +47,10 @@ RUN := $(RUNS)/$(NAME)/search-$(FLOPS_MIN)-$(FLOPS_MAX)
 FOUND := $(RUN)/arch.json
 ARCH ?= $(FOUND)
 
+ifeq ($(filter $(RUNS)/%/arch.json,$(ARCH))$(wildcard $(ARCH)),)
+$(error ARCH=$(ARCH): no such file; make search writes $(FOUND))
+endif
+
 # A found architecture is retrained inside its search's folder, any other in one of its own.
 ifneq ($(filter search-%,$(notdir $(patsubst %/arch.json,%,$(ARCH)))),)
   RETRAIN := $(patsubst %/arch.json,%,$(ARCH))/retrain
