@@ -120,13 +120,15 @@ fn an_update_of_the_matching_network_agrees() {
         let teacher = &s.board[choice.entry];
         let g =
             s.matching.gradient(&s.supernet, &s.student, teacher, &choice, &batch, 0.05).unwrap();
-        // A step on three images lies between this and the weights: what follows a step is held to 1e-3 in
-        // float32, as the four steps of retraining are.
-        let tolerance = if dtype == DType::F32 { 1e-3 } else { tolerance };
+        // Float32 cannot hold the rest to 1e-4: after a step on three images, whose last norms see three values
+        // per channel, PyTorch's own float32 result moves by 1e-4 (loss) and 2.4 % (gradient) when the
+        // input is perturbed in its last bit.
+        let (loss, gradient) =
+            if dtype == DType::F32 { (1e-3, 5e-2) } else { (tolerance, tolerance) };
         s.golden.check("meta/inner_loss", &scalar(g.inner_loss, dtype), tolerance);
-        s.golden.check("meta/val_loss", &scalar(g.validation_loss, dtype), tolerance);
-        s.golden.check("meta/grad_weight", &g.weight, tolerance);
-        s.golden.check("meta/grad_bias", &scalar(g.bias, dtype).reshape(1).unwrap(), tolerance);
+        s.golden.check("meta/val_loss", &scalar(g.validation_loss, dtype), loss);
+        s.golden.check("meta/grad_weight", &g.weight, gradient);
+        s.golden.check("meta/grad_bias", &scalar(g.bias, dtype).reshape(1).unwrap(), gradient);
         for (name, value) in s.supernet.weights().tensors() {
             let difference = (value - &before[&name]).unwrap().abs().unwrap().sum_all().unwrap();
             let difference = difference.to_dtype(DType::F64).unwrap().to_scalar::<f64>().unwrap();
