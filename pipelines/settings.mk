@@ -5,11 +5,15 @@ FLOPS_MAX ?= 200
 RUNS ?= runs
 SHARD_ROOT ?= data
 
+# A wrong setting stops the work that would use it, but neither help nor tests.
+WORK := $(filter search retrain evaluate pipeline prepare,$(MAKECMDGOALS))
+refuse = $(if $(WORK),$(error $(1)))
+
 ifneq ($(words $(DATA) $(ARCH) $(WEIGHTS)),$(words $(firstword $(DATA)) $(firstword $(ARCH)) $(firstword $(WEIGHTS))))
-$(error DATA, ARCH and WEIGHTS are one path each, without spaces; link the folder under another name)
+$(call refuse,DATA or ARCH or WEIGHTS holds a space: each is one path; link the folder under another name)
 endif
 ifneq ($(findstring -,$(FLOPS_MIN)$(FLOPS_MAX))$(findstring /,$(FLOPS_MIN)$(FLOPS_MAX)),)
-$(error FLOPS_MIN and FLOPS_MAX are numbers of millions, such as FLOPS_MAX=200)
+$(call refuse,FLOPS_MIN=$(FLOPS_MIN) FLOPS_MAX=$(FLOPS_MAX): give numbers of millions such as FLOPS_MAX=200)
 endif
 
 # SHARDS is the folder of shards; SOURCE, when set, is what they are made of.
@@ -20,7 +24,7 @@ ifeq ($(strip $(DATA)),)
   SHARDS := $(SHARD_ROOT)/$(NAME)
   RECIPE := sample
   # 15 % of so few training images, where the default of 4 % would rank paths on 200.
-  PREP_FLAGS ?= --search-val 0.15
+  PREP_FLAGS ?= --search-val-share 0.15
   ABOUT := the bundled Fashion-MNIST subset: 5,000 training and 3,000 validation images, \
     28x28 grey, 10 classes (DATA=/path/to/images for your own)
 else
@@ -35,7 +39,7 @@ else
     SHARDS := $(SHARD_ROOT)/$(NAME)
     ABOUT := $(SOURCE), prepared as shards in $(SHARDS)
     ifeq ($(wildcard $(SOURCE)),)
-      $(error DATA=$(DATA): no such folder)
+      $(call refuse,DATA=$(DATA): no such folder)
     endif
   endif
 endif
@@ -48,7 +52,7 @@ FOUND := $(RUN)/arch.json
 ARCH ?= $(FOUND)
 
 ifeq ($(filter $(RUNS)/%/arch.json,$(ARCH))$(wildcard $(ARCH)),)
-$(error ARCH=$(ARCH): no such file; make search writes $(FOUND))
+$(call refuse,ARCH=$(ARCH): no such file; make search writes $(FOUND))
 endif
 
 # A found architecture is retrained inside its search's folder, any other in one of its own.
