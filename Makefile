@@ -18,7 +18,8 @@
 ##   DATA       folder of images or of shards; unset: the bundled Fashion-MNIST subset
 ##   FLOPS_MIN, FLOPS_MAX   the interval in millions of FLOPs as published (0 and 200)
 ##   EPOCHS, SEED, THREADS  override the recipe
-##   EXTRA      any further flags of the trainer that the command runs
+##   EXTRA      any further flags of the trainer that the command runs (not for pipeline, which
+##              runs two: use recipes)
 ##   SEARCH_CONFIG, RETRAIN_CONFIG   recipes; by default those in configs/ for the data
 ##   PREP_FLAGS flags for imagenet-prep
 ##   RUNS, SHARD_ROOT   where runs and prepared data go (runs and data)

@@ -5,9 +5,11 @@
 prepare: $(SHARDS)/index.json
 
 ifdef SOURCE
+# Shards that are there and older than their source are those to replace.
 $(SHARDS)/index.json: $(SOURCE_FILES) | $(BUILD)
 	@mkdir -p $(@D)
-	@set -x; $(TOOLS)/imagenet-prep $(SOURCE) $(@D) $(PREP_FLAGS)
+	@echo '$(ORIGIN)' >$(@D).source
+	@set -x; $(TOOLS)/imagenet-prep $(SOURCE) $(@D) $(PREP_FLAGS) $(if $(wildcard $@),--overwrite)
 endif
 
 # $(call resume,RUN) is the value of --resume. What was started from today's recipe and inputs goes

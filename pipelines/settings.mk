@@ -44,6 +44,16 @@ else
   endif
 endif
 
+# Two folders of one name would share a folder of shards; who made it is kept beside it.
+ifdef SOURCE
+  ORIGIN := $(if $(DATA),$(abspath $(SOURCE)),$(SOURCE))
+  MADE_FROM := $(if $(wildcard $(SHARDS).source),$(file <$(SHARDS).source))
+  ifneq ($(MADE_FROM),$(if $(MADE_FROM),$(ORIGIN)))
+    $(call refuse,$(SHARDS) was made from $(MADE_FROM) and not from $(ORIGIN): \
+      give another SHARD_ROOT and RUNS or remove $(SHARDS) and $(SHARDS).source)
+  endif
+endif
+
 SEARCH_CONFIG ?= configs/search/$(RECIPE).toml
 RETRAIN_CONFIG ?= configs/retrain/$(RECIPE).toml
 
