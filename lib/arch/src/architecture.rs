@@ -355,6 +355,11 @@ impl Architecture {
         Ok(architecture)
     }
 
+    /// Reads and validates one or more architectures that follow each other, such as JSON lines.
+    pub fn many_from_json(text: &str) -> Result<Vec<Self>, ArchError> {
+        json::parse_many(text, Self::validate)
+    }
+
     /// The file, one block per line, ending in a newline.
     pub fn to_json(&self) -> String {
         json::pretty(self)

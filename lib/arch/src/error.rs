@@ -106,6 +106,9 @@ impl ArchError {
             Self::Value { location, value, allowed } => {
                 Self::Value { location: format!("{part}.{location}"), value, allowed }
             }
+            Self::Parse { location, reason } => {
+                Self::Parse { location: format!("{part}.{location}"), reason }
+            }
             Self::Path { path, reason } => Self::Path { path: format!("{path} ({part})"), reason },
             other => other,
         }

@@ -7,19 +7,51 @@ use serde_json::ser::Formatter;
 
 use crate::ArchError;
 
+/// Documents read at most from one stream.
+const MAX_DOCUMENTS: usize = 1_000_000;
+
 /// Parses a whole document; an error names the JSON path, what was found and what is allowed.
 pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, ArchError> {
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let path = error.path().to_string();
-        let location = if path == "." { "the document".to_owned() } else { path };
-        ArchError::Parse { location, reason: error.inner().to_string() }
-    })?;
+    let value = next(&mut reader)?;
     reader.end().map_err(|error| ArchError::Parse {
         location: "after the document".to_owned(),
         reason: error.to_string(),
     })?;
     Ok(value)
+}
+
+/// Parses one or more documents that follow each other, such as JSON lines. An error in any but
+/// the first says which it is.
+pub(crate) fn parse_many<T: DeserializeOwned>(
+    text: &str,
+    check: impl Fn(&T) -> Result<(), ArchError>,
+) -> Result<Vec<T>, ArchError> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let mut values: Vec<T> = Vec::new();
+    while values.is_empty() || reader.end().is_err() {
+        let number = values.len() + 1;
+        let value = next(&mut reader).and_then(|value: T| check(&value).map(|()| value));
+        values.push(value.map_err(|error| match number {
+            1 => error,
+            _ => error.inside(&format!("document {number}")),
+        })?);
+        if values.len() > MAX_DOCUMENTS {
+            let allowed = format!("at most {MAX_DOCUMENTS} documents");
+            return Err(ArchError::value("the stream", "a longer one", allowed));
+        }
+    }
+    Ok(values)
+}
+
+fn next<T: DeserializeOwned>(
+    reader: &mut serde_json::Deserializer<serde_json::de::StrRead<'_>>,
+) -> Result<T, ArchError> {
+    serde_path_to_error::deserialize(reader).map_err(|error| {
+        let path = error.path().to_string();
+        let location = if path == "." { "the document".to_owned() } else { path };
+        ArchError::Parse { location, reason: error.inner().to_string() }
+    })
 }
 
 /// One line, for JSON lines.
