@@ -1,2 +1,67 @@
-//! Placeholder.
-fn main() {}
+//! imagenet-prep SRC OUT: images as people have them, to shards as the trainers read them.
+
+mod args;
+mod out;
+mod prepare;
+mod source;
+mod summary;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use cream_cli::Failure;
+
+use args::{Cli, Options};
+
+/// The first page of the manual.
+const HELP: &str = "\
+Turns images as you have them into shards that supernet-train, arch-retrain and evaluate read.
+
+SRC is a folder, and what it holds is found by looking:
+  train/CLASS/*.jpg, val/CLASS/*.jpg    class folders, as every ImageFolder data set
+  CLASS/*.jpg                           one folder per class; needs --val-share
+  train.csv, val.csv                    lists with the columns path and label; paths are relative
+                                        to SRC
+  train-images-idx3-ubyte[.gz], ...     the four files of the MNIST family; an optional classes.txt
+                                        names the classes, one a line
+
+Images are JPEG or PNG by their content, whatever they are called, and are kept byte for byte; IDX
+images become grey PNGs. Every image is decoded once. One that cannot be is set aside in
+OUT/quarantine.csv with the reason, never replaced; too many fail the run.
+
+OUT gets train-000000.tar ..., val-000000.tar ... (WebDataset convention: KEY.jpg or KEY.png and
+KEY.cls), a table of the samples of each, and index.json, written last: without it the folder is not
+taken for whole. The same input and options give the same bytes, for any number of workers. Run again
+with the same input and options, the tool does nothing.";
+
+const EXAMPLES: &str = "\
+Examples:
+  imagenet-prep /data/imagenet shards/imagenet
+  imagenet-prep tests/data/fashion-mnist data/sample --search-val-share 0.15
+  imagenet-prep photos shards/photos --val-share 0.2 --seed 1
+  imagenet-prep /data/imagenet shards/ranking --random-classes 100 --per-class 250 --val-per-class 50
+
+Settings come from flags, then CREAM_* variables, then --config FILE.toml, then defaults.
+Exit status: 0 done or up to date; 1 the run failed; 2 the command line, a setting or SRC was wrong.";
+
+fn main() -> ExitCode {
+    cream_cli::main("imagenet-prep", || run(&Cli::parse()))
+}
+
+fn run(cli: &Cli) -> Result<(), Failure> {
+    let resolved = cli.resolve()?;
+    if cli.print_config {
+        return cream_cli::write_stdout(resolved.print());
+    }
+    let options = Options::check(cli, &resolved.settings)?;
+    let listing = source::list(&options)?;
+    let inputs = listing.inputs(&options);
+    let Some(folder) = out::claim(&options, &inputs)? else {
+        summary::up_to_date(&options);
+        return Ok(());
+    };
+    let report = prepare::prepare(listing, inputs, &options, &folder)?;
+    folder.release()?;
+    summary::print(&report, &options);
+    Ok(())
+}

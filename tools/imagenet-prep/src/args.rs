@@ -1,0 +1,218 @@
+//! The command line: raw, then validated.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser};
+use cream_cli::config::{Resolved, resolve};
+use cream_cli::progress::{LogFormat, Style};
+use cream_cli::{Failure, OrFail, VERSION};
+use cream_data::shards::writer::DEFAULT_SHARD_BYTES;
+use serde::{Deserialize, Serialize};
+
+use crate::{EXAMPLES, HELP};
+
+/// The command line as typed.
+#[derive(Debug, Parser)]
+#[command(name = "imagenet-prep", version = VERSION, about = "Turns image data into shards")]
+#[command(long_about = HELP, after_long_help = EXAMPLES)]
+pub struct Cli {
+    /// Folder with class folders, list files or IDX files
+    src: PathBuf,
+    /// Folder for the shards; made if missing
+    out: PathBuf,
+    #[command(flatten)]
+    flags: Flags,
+    /// Replace the shards that OUT holds
+    #[arg(long)]
+    overwrite: bool,
+    /// Settings in a TOML file; keys are the flags' names
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the settings and where each comes from, and do nothing
+    #[arg(long)]
+    pub print_config: bool,
+    /// Report warnings only
+    #[arg(short, long)]
+    quiet: bool,
+    /// Form of the report on standard error: text or json
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    log_format: LogFormat,
+}
+
+/// Settings as given by flags.
+#[derive(Debug, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Flags {
+    /// Share of each class's training images set aside for the search to rank paths with [default: 0.04]
+    #[arg(long, value_name = "SHARE")]
+    search_val_share: Option<f64>,
+    /// Share of each class's training images that become validation images, where SRC has none
+    #[arg(long, value_name = "SHARE")]
+    val_share: Option<f64>,
+    /// What every random choice depends on [default: 0]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Largest shard in MiB [default: 256]
+    #[arg(long, value_name = "MIB")]
+    shard_size: Option<u64>,
+    /// Share of bad images above which the run fails [default: 0.001]
+    #[arg(long, value_name = "SHARE")]
+    max_bad_share: Option<f64>,
+    /// Take N training images of each class, at random
+    #[arg(long, value_name = "N")]
+    per_class: Option<u64>,
+    /// Take N validation images of each class, at random
+    #[arg(long, value_name = "N")]
+    val_per_class: Option<u64>,
+    /// Take these classes only: names separated by commas, or @FILE with one a line
+    #[arg(long, value_name = "NAMES")]
+    classes: Option<String>,
+    /// Take N classes, at random
+    #[arg(long, value_name = "N")]
+    random_classes: Option<u64>,
+    /// Threads that read and decode [default: the number of processors]
+    #[arg(long, value_name = "N")]
+    workers: Option<u64>,
+}
+
+/// Settings with their defaults.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Settings {
+    search_val_share: f64,
+    val_share: Option<f64>,
+    seed: u64,
+    /// MiB
+    shard_size: u64,
+    max_bad_share: f64,
+    per_class: Option<u64>,
+    val_per_class: Option<u64>,
+    classes: Option<String>,
+    random_classes: Option<u64>,
+    /// The number of processors unless given.
+    workers: Option<u64>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            search_val_share: 0.04,
+            val_share: None,
+            seed: 0,
+            shard_size: DEFAULT_SHARD_BYTES >> 20,
+            max_bad_share: 0.001,
+            per_class: None,
+            val_per_class: None,
+            classes: None,
+            random_classes: None,
+            workers: None,
+        }
+    }
+}
+
+impl Cli {
+    /// Flags, environment, file, defaults.
+    pub fn resolve(&self) -> Result<Resolved<Settings>, Failure> {
+        resolve(&self.flags, self.config.as_deref())
+    }
+}
+
+/// Which classes are taken.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ClassChoice {
+    /// All of them.
+    All,
+    /// Those named.
+    Named(Vec<String>),
+    /// So many, at random.
+    Random(usize),
+}
+
+/// Validated settings; the rest of the program does not check them again.
+#[derive(Debug)]
+pub struct Options {
+    pub src: PathBuf,
+    pub out: PathBuf,
+    pub overwrite: bool,
+    pub style: Style,
+    pub search_val_share: f64,
+    pub val_share: Option<f64>,
+    pub seed: u64,
+    pub shard_bytes: u64,
+    pub max_bad_share: f64,
+    pub per_class: Option<usize>,
+    pub val_per_class: Option<usize>,
+    pub classes: ClassChoice,
+    pub workers: usize,
+}
+
+impl Options {
+    /// Checks every setting's range.
+    pub fn check(cli: &Cli, settings: &Settings) -> Result<Self, Failure> {
+        let s = settings.clone();
+        Ok(Self {
+            src: cli.src.clone(),
+            out: cli.out.clone(),
+            overwrite: cli.overwrite,
+            style: Style { quiet: cli.quiet, log_format: cli.log_format },
+            search_val_share: share("search-val-share", s.search_val_share, 0.5)?,
+            val_share: s.val_share.map(|value| share("val-share", value, 0.9)).transpose()?,
+            seed: s.seed,
+            shard_bytes: count("shard-size", s.shard_size, 1 << 16)? as u64 * (1 << 20),
+            max_bad_share: share("max-bad-share", s.max_bad_share, 1.0)?,
+            per_class: some_count("per-class", s.per_class)?,
+            val_per_class: some_count("val-per-class", s.val_per_class)?,
+            classes: class_choice(s.classes, s.random_classes)?,
+            workers: match s.workers {
+                Some(number) => count("workers", number, 256)?,
+                None => std::thread::available_parallelism().map_or(1, usize::from).min(256),
+            },
+        })
+    }
+}
+
+fn share(name: &str, value: f64, most: f64) -> Result<f64, Failure> {
+    if (0.0..=most).contains(&value) {
+        return Ok(value);
+    }
+    Err(Failure::input(format!("{name}: {value} is not a share: give a number from 0 to {most}")))
+}
+
+fn count(name: &str, value: u64, most: u64) -> Result<usize, Failure> {
+    if (1..=most).contains(&value) {
+        return Ok(value as usize);
+    }
+    Err(Failure::input(format!("{name}: {value} is out of range: give a number from 1 to {most}")))
+}
+
+fn some_count(name: &str, value: Option<u64>) -> Result<Option<usize>, Failure> {
+    value.map(|value| count(name, value, u64::from(u32::MAX))).transpose()
+}
+
+fn class_choice(names: Option<String>, random: Option<u64>) -> Result<ClassChoice, Failure> {
+    let names = match (names, random) {
+        (Some(_), Some(_)) => {
+            return Err(Failure::input("classes and random-classes exclude each other: give one"));
+        }
+        (None, None) => return Ok(ClassChoice::All),
+        (None, Some(number)) => {
+            return Ok(ClassChoice::Random(count("random-classes", number, 1 << 20)?));
+        }
+        (Some(names), None) => names,
+    };
+    let names: Vec<String> = match names.strip_prefix('@') {
+        Some(file) => lines(Path::new(file))?,
+        None => names.split(',').map(|name| name.trim().to_owned()).collect(),
+    };
+    if names.is_empty() || names.iter().any(String::is_empty) {
+        return Err(Failure::input("classes: an empty name: give names separated by commas"));
+    }
+    Ok(ClassChoice::Named(names))
+}
+
+/// The lines of a text file, blank ones left out.
+pub fn lines(path: &Path) -> Result<Vec<String>, Failure> {
+    let text = path.to_str().ok_or_else(|| anyhow::anyhow!("{path:?}: not UTF-8")).or_input()?;
+    let text = cream_cli::read_text(text, 1 << 26)?;
+    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
+}
