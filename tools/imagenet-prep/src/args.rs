@@ -44,10 +44,10 @@ pub struct Cli {
 #[serde(rename_all = "kebab-case")]
 struct Flags {
     /// Share of each class's training images set aside for the search to rank paths with [default: 0.04]
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = finite)]
     search_val_share: Option<f64>,
     /// Share of each class's training images that become validation images, where SRC has none
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = finite)]
     val_share: Option<f64>,
     /// What every random choice depends on [default: 0]
     #[arg(long, value_name = "N")]
@@ -56,7 +56,7 @@ struct Flags {
     #[arg(long, value_name = "MIB")]
     shard_size: Option<u64>,
     /// Share of bad images above which the run fails [default: 0.001]
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = finite)]
     max_bad_share: Option<f64>,
     /// Take N training images of each class, at random
     #[arg(long, value_name = "N")]
@@ -169,6 +169,12 @@ impl Options {
             },
         })
     }
+}
+
+/// A number, but not NaN or infinite: as JSON these would count as not given.
+fn finite(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if value.is_finite() { Ok(value) } else { Err("not a finite number".to_owned()) }
 }
 
 fn share(name: &str, value: f64, most: f64) -> Result<f64, Failure> {
