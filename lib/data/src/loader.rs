@@ -15,7 +15,7 @@ use crate::decode::decode_image;
 use crate::error::DataError;
 use crate::keyed::{self, Key, Purpose};
 use crate::shards::{SampleId, ShardSet, Split};
-use crate::transform::{EvalTransform, ResizeScratch, TrainTransform, Transform};
+use crate::transform::{EvalTransform, ResizeScratch, Transform};
 
 /// How batches are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,20 +71,21 @@ pub struct Loader {
 
 impl Loader {
     /// The batches of training epoch `epoch` from number `first_batch` on: the split's samples in
-    /// an order that depends on (seed, epoch), each augmented by (seed, epoch, sample).
+    /// an order that depends on (seed, epoch), each augmented by (seed, epoch, sample), or cut as for
+    /// evaluation.
     ///
     /// # Errors
     /// [`DataError::Setting`] for a setting outside its range.
     pub fn train(
         set: &Arc<ShardSet>,
         split: Split,
-        transform: TrainTransform,
+        transform: impl Into<Transform>,
         settings: LoaderSettings,
         epoch: u64,
         first_batch: usize,
     ) -> Result<Self, DataError> {
         let order = epoch_order(set, split, settings.seed, epoch);
-        Self::start(set, order, Transform::Train(transform), settings, epoch, first_batch)
+        Self::start(set, order, transform.into(), settings, epoch, first_batch)
     }
 
     /// The split's samples in shard order, cropped the same way every time. `drop_last` is not

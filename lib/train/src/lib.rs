@@ -1,11 +1,22 @@
 //! Training: losses, optimizers, schedules, averages, the matching network, checkpoints, and three loops that
 //! read straight down.
 
+pub mod checkpoint;
+pub mod device;
 pub mod ema;
+pub mod evaluate;
+pub mod feed;
 pub mod matching;
 pub mod optimizer;
+pub mod path_scores;
+pub mod prioritized;
+pub mod report;
+pub mod retrain;
+pub mod run_folder;
 pub mod schedule;
 pub mod score;
+pub mod search;
+pub mod settings;
 pub mod targets;
 
 mod error;

@@ -23,6 +23,18 @@ pub enum Transform {
     Eval(EvalTransform),
 }
 
+impl From<TrainTransform> for Transform {
+    fn from(transform: TrainTransform) -> Self {
+        Self::Train(transform)
+    }
+}
+
+impl From<EvalTransform> for Transform {
+    fn from(transform: EvalTransform) -> Self {
+        Self::Eval(transform)
+    }
+}
+
 impl Transform {
     /// Side of the square output in pixels.
     #[must_use]

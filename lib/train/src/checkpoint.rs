@@ -1,0 +1,159 @@
+//! Checkpoints: groups of named tensors with the state of a loop as JSON, and what the run is.
+
+use crate::TrainError;
+use candle_core::Tensor;
+use cream_nn::TensorFile;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What a checkpoint belongs to. A run goes on only with the settings and data that it was started with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    format: String,
+    version: u32,
+    /// `search` or `retrain`.
+    kind: String,
+    /// The settings that results depend on.
+    settings: Map<String, Value>,
+    /// Checksum of the data set.
+    data: String,
+}
+
+/// Settings that results do not depend on: a run may go on with others.
+const FREE: [&str; 5] = ["threads", "workers", "device", "checkpoint-steps", "keep-checkpoints"];
+
+const FORMAT: &str = "cream-checkpoint";
+const VERSION: u32 = 1;
+
+impl Identity {
+    /// The identity of a run of `kind` with `settings` on the data set of that checksum.
+    pub fn new(kind: &str, settings: &impl Serialize, data: &str) -> Self {
+        let settings = match serde_json::to_value(settings) {
+            Ok(Value::Object(map)) => map,
+            _ => Map::new(),
+        };
+        let settings = settings.into_iter().filter(|(key, _)| !FREE.contains(&key.as_str()));
+        Self {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            kind: kind.to_owned(),
+            settings: settings.collect(),
+            data: data.to_owned(),
+        }
+    }
+
+    /// Adds something else that results depend on.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: Value) -> Self {
+        self.settings.insert(key.to_owned(), value);
+        self
+    }
+
+    /// What differs in `self`, a checkpoint's, from `current`.
+    fn differences(&self, current: &Self) -> Vec<String> {
+        let mut differences = Vec::new();
+        for (key, now) in &current.settings {
+            match self.settings.get(key) {
+                Some(then) if then == now => {}
+                Some(then) => differences.push(format!("{key} is {now}, was {then}")),
+                None => differences.push(format!("{key} is {now}, was not set")),
+            }
+        }
+        if self.data != current.data {
+            differences.push("the data set is another one".to_owned());
+        }
+        differences
+    }
+}
+
+/// A checkpoint in memory.
+#[derive(Debug)]
+pub struct Checkpoint {
+    path: PathBuf,
+    identity: Identity,
+    state: Value,
+    tensors: BTreeMap<String, Tensor>,
+}
+
+impl Checkpoint {
+    /// A checkpoint without tensors.
+    ///
+    /// # Errors
+    /// When the state cannot be written as JSON.
+    pub fn new(identity: Identity, state: &impl Serialize) -> Result<Self, TrainError> {
+        let state = serde_json::to_value(state)
+            .map_err(|e| TrainError::Setting(format!("the state cannot be saved: {e}")))?;
+        Ok(Self { path: PathBuf::new(), identity, state, tensors: BTreeMap::new() })
+    }
+
+    /// Adds a group of tensors.
+    pub fn put(&mut self, group: &str, tensors: BTreeMap<String, Tensor>) {
+        self.tensors.extend(tensors.into_iter().map(|(name, t)| (format!("{group}/{name}"), t)));
+    }
+
+    /// The file to write.
+    pub fn into_file(self) -> TensorFile {
+        let description = serde_json::json!({"run": self.identity, "state": self.state});
+        TensorFile { description, tensors: self.tensors }
+    }
+
+    /// Takes a file that was read, if it belongs to the run that `current` identifies.
+    ///
+    /// # Errors
+    /// When it is no checkpoint, or one of another run: the message lists what differs.
+    pub fn from_file(
+        path: PathBuf,
+        file: TensorFile,
+        current: &Identity,
+    ) -> Result<Self, TrainError> {
+        let fail = |reason: String| TrainError::Checkpoint { path: path.clone(), reason };
+        let TensorFile { mut description, tensors } = file;
+        let identity: Identity =
+            serde_json::from_value(description["run"].take()).map_err(|_| {
+                fail("not a checkpoint of a run; give one from its checkpoints folder".to_owned())
+            })?;
+        if (identity.format.as_str(), identity.version) != (FORMAT, VERSION) {
+            let found = format!("{} version {}", identity.format, identity.version);
+            return Err(fail(format!("is {found}; this program reads {FORMAT} version {VERSION}")));
+        }
+        if identity.kind != current.kind {
+            return Err(fail(format!("belongs to a {}, not a {}", identity.kind, current.kind)));
+        }
+        let differences = identity.differences(current);
+        if !differences.is_empty() {
+            let list = differences.join("; ");
+            return Err(fail(format!(
+                "was made with other settings: {list}. Use the same ones, start anew with --resume never, or use another --out"
+            )));
+        }
+        Ok(Self { path, identity, state: description["state"].take(), tensors })
+    }
+
+    /// The state of the loop.
+    ///
+    /// # Errors
+    /// When it has another form.
+    pub fn state<T: DeserializeOwned>(&self) -> Result<T, TrainError> {
+        serde_json::from_value(self.state.clone()).map_err(|e| TrainError::Checkpoint {
+            path: self.path.clone(),
+            reason: format!("its state cannot be read: {e}"),
+        })
+    }
+
+    /// Takes out a group of tensors; empty when there is none.
+    pub fn take(&mut self, group: &str) -> BTreeMap<String, Tensor> {
+        take_group(&mut self.tensors, group)
+    }
+}
+
+/// Takes the tensors under `group/` out of a map, without the prefix.
+pub fn take_group(tensors: &mut BTreeMap<String, Tensor>, group: &str) -> BTreeMap<String, Tensor> {
+    let prefix = format!("{group}/");
+    let (taken, left) =
+        std::mem::take(tensors).into_iter().partition(|(name, _)| name.starts_with(&prefix));
+    *tensors = left;
+    let taken: BTreeMap<String, Tensor> = taken;
+    taken.into_iter().map(|(name, t)| (name[prefix.len()..].to_owned(), t)).collect()
+}

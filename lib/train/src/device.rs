@@ -1,0 +1,51 @@
+//! Where networks run, and with how many threads.
+
+use crate::TrainError;
+use candle_core::Device;
+
+/// `cpu`, `cuda`, `cuda:N`, or `auto`: the first CUDA device if this build and machine have one, else the CPU.
+///
+/// # Errors
+/// An unknown name, or a CUDA device that cannot be had.
+pub fn open(name: &str) -> Result<Device, TrainError> {
+    let cuda = |ordinal: usize| {
+        Device::new_cuda(ordinal).map_err(|error| {
+            TrainError::Setting(format!("device {name}: {error}; use --device cpu"))
+        })
+    };
+    match name.split_once(':') {
+        None if name == "cpu" => Ok(Device::Cpu),
+        // The operators have no CUDA kernels yet, so `auto` is the CPU.
+        None if name == "auto" => Ok(Device::Cpu),
+        None if name == "cuda" => cuda(0),
+        Some(("cuda", ordinal)) if ordinal.parse::<usize>().is_ok() => {
+            cuda(ordinal.parse().unwrap_or(0))
+        }
+        _ => Err(TrainError::Setting(format!("device {name}: give auto, cpu, cuda or cuda:N"))),
+    }
+}
+
+/// Sets the number of threads of all CPU work: rayon's pool, and the products that run on it. Call it once, first thing
+/// in `main`, before any other thread exists. Results do not depend on it.
+///
+/// # Errors
+/// When threads are running already, or 0 are asked for.
+pub fn use_threads(threads: Option<usize>) -> Result<usize, TrainError> {
+    let available = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = threads.unwrap_or(available);
+    if !(1..=1024).contains(&threads) {
+        return Err(TrainError::Setting(format!("threads is {threads}; give 1 to 1024")));
+    }
+    // Candle reads its thread counts from the environment only. Its second pool, for elementwise operations, spins
+    // while it waits and would take time from rayon's: it gets no thread of its own.
+    // SAFETY: the caller promises that no other thread runs yet.
+    unsafe {
+        std::env::set_var("RAYON_NUM_THREADS", threads.to_string());
+        std::env::set_var("CANDLE_NUM_THREADS", "1");
+    }
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|error| TrainError::Setting(format!("threads: {error}")))?;
+    Ok(threads)
+}

@@ -1,0 +1,213 @@
+//! A run's folder: where its files are, its metrics, and its checkpoints.
+
+use crate::TrainError;
+use cream_data::files::write_whole;
+use cream_nn::TensorFile;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Where a run starts from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// The run's newest checkpoint, if it has one.
+    Auto,
+    /// Nothing: checkpoints and metrics of an earlier run are removed.
+    Never,
+    /// This checkpoint.
+    From(PathBuf),
+}
+
+/// The folder of one run.
+#[derive(Clone, Debug)]
+pub struct RunFolder {
+    root: PathBuf,
+}
+
+const CHECKPOINTS: &str = "checkpoints";
+const METRICS: &str = "metrics.csv";
+
+impl RunFolder {
+    /// Opens or creates the folder.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub fn create(root: impl Into<PathBuf>) -> Result<Self, TrainError> {
+        let root = root.into();
+        let checkpoints = root.join(CHECKPOINTS);
+        fs::create_dir_all(&checkpoints).map_err(TrainError::io(checkpoints))?;
+        Ok(Self { root })
+    }
+
+    /// A file of the run.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Writes a file of the run, whole or not at all.
+    ///
+    /// # Errors
+    /// When it cannot be written; what was there before is still there.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), TrainError> {
+        let path = self.file(name);
+        write_whole(&path, |writer| writer.write_all(bytes)).map_err(TrainError::io(path))
+    }
+
+    /// Forgets an earlier run's checkpoints and metrics.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn clear(&self) -> Result<(), TrainError> {
+        for (_, path) in self.checkpoints()? {
+            fs::remove_file(&path).map_err(TrainError::io(path))?;
+        }
+        match fs::remove_file(self.file(METRICS)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(TrainError::io(self.file(METRICS))(e))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the checkpoint of `step` and removes all but the newest `keep`.
+    ///
+    /// # Errors
+    /// When it cannot be written; the checkpoints before are still there.
+    pub fn save_checkpoint(
+        &self,
+        step: u64,
+        checkpoint: &TensorFile,
+        keep: usize,
+    ) -> Result<PathBuf, TrainError> {
+        let name = format!("{CHECKPOINTS}/step-{step:09}.safetensors");
+        self.write(&name, &checkpoint.to_bytes()?)?;
+        let mut all = self.checkpoints()?;
+        all.truncate(all.len().saturating_sub(keep));
+        for (_, path) in all {
+            fs::remove_file(&path).map_err(TrainError::io(path))?;
+        }
+        Ok(self.file(&name))
+    }
+
+    /// The checkpoint to start from, with its file; `None` to start anew. A newest checkpoint that cannot be read
+    /// is passed over for the one before, and `warn` is told.
+    ///
+    /// # Errors
+    /// When the checkpoint asked for cannot be read, or none of those there can.
+    pub fn load_checkpoint(
+        &self,
+        resume: &Resume,
+        mut warn: impl FnMut(String),
+    ) -> Result<Option<(PathBuf, TensorFile)>, TrainError> {
+        match resume {
+            Resume::Never => Ok(None),
+            Resume::From(path) => Ok(Some((path.clone(), read_checkpoint(path)?))),
+            Resume::Auto => {
+                let mut last = None;
+                for (_, path) in self.checkpoints()?.into_iter().rev() {
+                    match read_checkpoint(&path) {
+                        Ok(file) => return Ok(Some((path, file))),
+                        Err(error) => {
+                            warn(format!("{error}; trying the one before"));
+                            last = Some(error);
+                        }
+                    }
+                }
+                last.map_or(Ok(None), Err)
+            }
+        }
+    }
+
+    /// The newest checkpoint's file.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn newest_checkpoint(&self) -> Result<Option<PathBuf>, TrainError> {
+        Ok(self.checkpoints()?.pop().map(|(_, path)| path))
+    }
+
+    /// Checkpoints by step, oldest first.
+    fn checkpoints(&self) -> Result<Vec<(u64, PathBuf)>, TrainError> {
+        let folder = self.file(CHECKPOINTS);
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&folder).map_err(TrainError::io(&folder))? {
+            let path = entry.map_err(TrainError::io(&folder))?.path();
+            if let Some(step) = checkpoint_step(&path) {
+                found.push((step, path));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// The metrics file, cut to its first `bytes` bytes: rows past a checkpoint are written again.
+    ///
+    /// # Errors
+    /// When the file is shorter, or cannot be written.
+    pub fn metrics(&self, bytes: u64) -> Result<Metrics, TrainError> {
+        let path = self.file(METRICS);
+        let open = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = open.map_err(TrainError::io(&path))?;
+        let length = file.metadata().map_err(TrainError::io(&path))?.len();
+        if length < bytes {
+            let reason = format!(
+                "{length} bytes of metrics, {bytes} in the checkpoint; start anew with --resume never"
+            );
+            return Err(TrainError::Checkpoint { path, reason });
+        }
+        file.set_len(bytes).map_err(TrainError::io(&path))?;
+        Ok(Metrics { path, bytes })
+    }
+}
+
+fn checkpoint_step(path: &Path) -> Option<u64> {
+    path.file_name()?.to_str()?.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()
+}
+
+fn read_checkpoint(path: &Path) -> Result<TensorFile, TrainError> {
+    let bytes = fs::read(path).map_err(TrainError::io(path))?;
+    TensorFile::from_bytes(&bytes).map_err(|error| TrainError::Checkpoint {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+/// `metrics.csv`, one row per epoch. It holds nothing that depends on the clock, so that repeated and resumed
+/// runs write the same bytes.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    path: PathBuf,
+    bytes: u64,
+}
+
+impl Metrics {
+    /// Length of the file, for the checkpoint.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Adds a row; the first one brings the header.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn append(&mut self, row: &[(&str, String)]) -> Result<(), TrainError> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let io = |e: csv::Error| std::io::Error::other(e.to_string());
+        let record = || -> std::io::Result<Vec<u8>> {
+            if self.bytes == 0 {
+                writer.write_record(row.iter().map(|(name, _)| name)).map_err(io)?;
+            }
+            writer.write_record(row.iter().map(|(_, value)| value)).map_err(io)?;
+            writer.into_inner().map_err(|e| std::io::Error::other(e.to_string()))
+        };
+        let text = record().map_err(TrainError::io(&self.path))?;
+        let append = || -> std::io::Result<()> {
+            let mut file = fs::OpenOptions::new().append(true).open(&self.path)?;
+            file.write_all(&text)?;
+            file.sync_all()
+        };
+        append().map_err(TrainError::io(&self.path))?;
+        self.bytes += text.len() as u64;
+        Ok(())
+    }
+}

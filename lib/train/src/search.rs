@@ -1,0 +1,281 @@
+//! The search: a supernet trained one path at a time, in which the paths that do well teach the others
+//! ("Cream of the Crop", NeurIPS 2020, sections 3.2 and 3.3, algorithm 1).
+
+mod state;
+mod step;
+
+use crate::TrainError;
+use crate::feed::Feed;
+use crate::matching::Matching;
+use crate::optimizer::Optimizer;
+use crate::path_scores::score_paths;
+use crate::prioritized::PrioritizedPaths;
+use crate::report::Report;
+use crate::run_folder::{Metrics, Resume, RunFolder};
+use crate::schedule::Schedule;
+use crate::settings::{Prior, PriorName, SearchSettings, eval_transform};
+use candle_core::{Device, Tensor};
+use cream_arch::{BoardFile, Cost, FlopsInterval, Path, PathSampler, Shape, Space};
+use cream_data::keyed::{Key, Purpose, shuffle};
+use cream_data::{Loader, LoaderSettings, SampleId, ShardSet, Split, Transform};
+use cream_nn::{SuperNet, TensorFile};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Everything that a search is a function of, but for the images.
+#[derive(Clone, Debug)]
+pub struct SearchPlan {
+    /// The settings.
+    pub settings: SearchSettings,
+    /// The space, with the input that its networks are evaluated with.
+    pub space: Space,
+    /// Input size and layers per stage.
+    pub shape: Shape,
+    /// Limits on paths.
+    pub interval: FlopsInterval,
+    /// Where the weights lie.
+    pub device: Device,
+}
+
+/// Where a search stands: the next batch to train on, and sums over the epoch so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Position {
+    epoch: usize,
+    batch: usize,
+    step: u64,
+    loss: f64,
+    correct: f64,
+    images: u64,
+}
+
+/// A search under way.
+struct Search<'a> {
+    plan: &'a SearchPlan,
+    data: &'a Arc<ShardSet>,
+    feed: Feed,
+    folder: &'a RunFolder,
+    supernet: SuperNet,
+    optimizer: Optimizer,
+    matching: Matching,
+    prioritized: PrioritizedPaths,
+    sampler: PathSampler,
+    schedule: Schedule,
+    metrics: Metrics,
+    position: Position,
+    recalibration: Vec<Tensor>,
+}
+
+/// Trains a supernet on the search part of the training images and leaves `supernet.safetensors`, `board.json` and
+/// `metrics.csv` in the folder. A checkpoint is written at the end of every epoch and every
+/// `checkpoint-steps` steps.
+///
+/// # Errors
+/// Settings that cannot work, unreadable data, a loss that is no number, or files that cannot be written.
+pub fn search(
+    plan: &SearchPlan,
+    data: &Arc<ShardSet>,
+    folder: &RunFolder,
+    resume: &Resume,
+    report: &mut dyn Report,
+) -> Result<BoardFile, TrainError> {
+    let mut search = Search::start(plan, data, folder, resume, report)?;
+    let steps = search.schedule.steps_per_epoch;
+    report.begin((steps * plan.settings.epochs) as u64, search.position.step, "steps");
+    while search.position.epoch < plan.settings.epochs {
+        let epoch = search.position.epoch;
+        search.renew_prior()?;
+        for batch in search.training_batches()? {
+            let outcome = search.step(&batch?)?;
+            report.advance(1, outcome.to_string());
+            let every = plan.settings.checkpoint_steps;
+            if every > 0
+                && search.position.step.is_multiple_of(every)
+                && search.position.batch < steps
+            {
+                search.save_checkpoint()?;
+            }
+        }
+        search.rank_board()?;
+        report.message(&search.end_epoch(epoch)?);
+        search.save_checkpoint()?;
+    }
+    report.end();
+    search.finish()
+}
+
+impl<'a> Search<'a> {
+    fn start(
+        plan: &'a SearchPlan,
+        data: &'a Arc<ShardSet>,
+        folder: &'a RunFolder,
+        resume: &Resume,
+        report: &mut dyn Report,
+    ) -> Result<Self, TrainError> {
+        let SearchPlan { settings, space, shape, interval, device } = plan;
+        settings.check()?;
+        let classes = data.num_classes();
+        let steps = data.len(Split::SearchTrain) / settings.batch;
+        if steps == 0 || data.len(Split::SearchValidation) == 0 {
+            return Err(TrainError::Setting(format!(
+                "the data has {} images to search on and {} to rank paths with; a batch of {} needs more, or make \
+                 shards with another --search-val-share",
+                data.len(Split::SearchTrain),
+                data.len(Split::SearchValidation),
+                settings.batch
+            )));
+        }
+        let prior = match &settings.prior {
+            Prior::Weights(weights) => weights.clone(),
+            Prior::Named(_) => vec![1.0; space.choices.len()],
+        };
+        let (supernet, matching) = state::networks(plan, classes)?;
+        let size = shape.image_size;
+        let mut search = Self {
+            plan,
+            data,
+            feed: Feed::new(&space.input, classes, device),
+            folder,
+            supernet,
+            optimizer: Optimizer::new(settings.rule()),
+            matching,
+            prioritized: PrioritizedPaths::new(settings.board_size),
+            sampler: PathSampler::new(space, &shape.depths, size, classes, *interval, &prior)?,
+            schedule: Schedule::linear(settings.base_rate(), steps, settings.epochs),
+            metrics: Metrics::default(),
+            position: Position::default(),
+            recalibration: Vec::new(),
+        };
+        search.resume(resume, report)?;
+        search.recalibration = search.recalibration_images()?;
+        Ok(search)
+    }
+
+    fn loader_settings(&self) -> LoaderSettings {
+        let SearchSettings { batch, workers, seed, .. } = self.plan.settings;
+        LoaderSettings { batch, workers, seed, drop_last: true, ..LoaderSettings::default() }
+    }
+
+    /// What is left of the epoch.
+    fn training_batches(&self) -> Result<Loader, TrainError> {
+        let Position { epoch, batch, .. } = self.position;
+        let (size, evaluation) = (self.plan.shape.image_size, self.plan.space.input.evaluation);
+        let settings = self.loader_settings();
+        let transform = self.plan.settings.augmentation.train_transform(size, evaluation);
+        let transform = match transform {
+            Some(transform) => Transform::Train(transform),
+            None => Transform::Eval(eval_transform(size, evaluation)),
+        };
+        Ok(Loader::train(self.data, Split::SearchTrain, transform, settings, epoch as u64, batch)?)
+    }
+
+    /// The same few training images in every epoch, without augmentation.
+    fn recalibration_images(&self) -> Result<Vec<Tensor>, TrainError> {
+        let SearchSettings { batch, recalibration_batches, seed, .. } = self.plan.settings;
+        let mut samples: Vec<SampleId> = self.data.samples(Split::SearchTrain);
+        shuffle(&mut Key::new(seed, Purpose::Recalibration).rng(&[0, 0]), &mut samples);
+        samples.truncate(batch * recalibration_batches);
+        let transform = self.evaluation_transform();
+        let loader = Loader::samples(self.data, samples, transform, self.loader_settings(), 0)?;
+        loader.map(|batch| self.feed.images(&batch?)).collect()
+    }
+
+    fn evaluation_transform(&self) -> Transform {
+        let size = self.plan.shape.image_size;
+        Transform::Eval(eval_transform(size, self.plan.space.input.evaluation))
+    }
+
+    /// With the `board` prior, operators are drawn as often as the board holds them.
+    fn renew_prior(&mut self) -> Result<(), TrainError> {
+        if self.plan.settings.prior == Prior::Named(PriorName::Board) {
+            let SearchPlan { space, shape, interval, .. } = self.plan;
+            let prior = self.prioritized.board().prior(space.choices.len());
+            let (size, classes) = (shape.image_size, self.data.num_classes());
+            self.sampler =
+                PathSampler::new(space, &shape.depths, size, classes, *interval, &prior)?;
+        }
+        Ok(())
+    }
+
+    /// FLOPs as published and parameters of a path.
+    fn cost(&self, path: &Path) -> Result<(u64, u64), TrainError> {
+        let SearchPlan { space, shape, .. } = self.plan;
+        let network = space.architecture(path, shape.image_size, self.data.num_classes())?;
+        let cost = Cost::of(&network);
+        Ok((cost.flops(cream_arch::Convention::Published), cost.params()))
+    }
+
+    /// Scores every entry of the board on the search-validation images.
+    fn rank_board(&mut self) -> Result<(), TrainError> {
+        let entries = &self.prioritized.board().entries;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let paths: Vec<&Path> = entries.iter().map(|entry| &entry.path).collect();
+        let samples = self.data.samples(Split::SearchValidation);
+        let settings = LoaderSettings { drop_last: false, ..self.loader_settings() };
+        let images = Loader::samples(self.data, samples, self.evaluation_transform(), settings, 0)?;
+        let tallies =
+            score_paths(&self.supernet, &self.feed, &paths, &self.recalibration, images, |_| {})?;
+        let scores: Vec<f64> = tallies.iter().map(|tally| tally.top1()).collect();
+        self.prioritized.set_validation_scores(&scores);
+        Ok(())
+    }
+
+    /// Writes the epoch's row of metrics and moves on to the next; returns a line for people.
+    fn end_epoch(&mut self, epoch: usize) -> Result<String, TrainError> {
+        let Position { step, loss, correct, images, .. } = self.position;
+        let batches = self.schedule.steps_per_epoch as f64;
+        let (loss, top1) = (loss / batches, correct / images as f64);
+        let ranked = self.prioritized.board().ranked();
+        let best = ranked.first();
+        let score = best.and_then(|entry| entry.validation_score);
+        let text = |v: Option<String>| v.unwrap_or_default();
+        self.metrics.append(&[
+            ("epoch", (epoch + 1).to_string()),
+            ("step", step.to_string()),
+            ("learning_rate", self.schedule.rate(step.saturating_sub(1)).to_string()),
+            ("train_loss", loss.to_string()),
+            ("train_top1", top1.to_string()),
+            ("board_entries", ranked.len().to_string()),
+            ("best_search_val_top1", text(score.map(|s| s.to_string()))),
+            ("best_flops", text(best.map(|b| b.flops.to_string()))),
+            ("best_path", text(best.map(|b| b.path.to_string()))),
+        ])?;
+        let board = best.map_or("board empty".to_owned(), |b| {
+            let (flops, score) = (b.flops as f64 / 1e6, score.unwrap_or(0.0) * 100.0);
+            format!("best path {} at {flops:.2} MFLOPs: {score:.2} % of search-val", b.path)
+        });
+        let epochs = self.plan.settings.epochs;
+        self.position = Position { epoch: epoch + 1, step, ..Position::default() };
+        Ok(format!(
+            "epoch {}/{epochs}: loss {loss:.4}, top-1 {:.2} %, {board}",
+            epoch + 1,
+            top1 * 100.0
+        ))
+    }
+
+    /// Writes the results.
+    fn finish(&self) -> Result<BoardFile, TrainError> {
+        let SearchPlan { settings, space, shape, interval, .. } = self.plan;
+        let classes = self.data.num_classes();
+        let mut tensors = self.supernet.weights().tensors();
+        tensors.extend(self.matching.weights().tensors());
+        let description = serde_json::json!({
+            "format": "cream-supernet",
+            "version": 1,
+            "space": space,
+            "depths": shape.depths,
+            "image_size": shape.image_size,
+            "num_classes": classes,
+            "seed": settings.seed,
+        });
+        self.folder
+            .write("supernet.safetensors", &TensorFile { description, tensors }.to_bytes()?)?;
+        let board = self.prioritized.board();
+        let (space, shape) = (space.clone(), shape.clone());
+        let file = BoardFile::new(board, space, shape, classes, *interval, settings.seed);
+        // Last, so that whoever waits for the board finds the weights too.
+        self.folder.write("board.json", file.to_json().as_bytes())?;
+        Ok(file)
+    }
+}

@@ -1,0 +1,89 @@
+//! What a search's checkpoint holds, and how it is taken up again.
+
+use super::{Position, Search, SearchPlan};
+use crate::TrainError;
+use crate::checkpoint::{Checkpoint, Identity};
+use crate::initialise::KeyedInitialisation;
+use crate::matching::Matching;
+use crate::prioritized::PrioritizedPaths;
+use crate::report::Report;
+use crate::run_folder::Resume;
+use candle_core::DType;
+use cream_arch::BoardEntry;
+use cream_nn::SuperNet;
+use serde::{Deserialize, Serialize};
+
+/// The part of a checkpoint that is not tensors.
+#[derive(Debug, Serialize, Deserialize)]
+struct State {
+    position: Position,
+    board: Vec<BoardEntry>,
+    optimizer_steps: u64,
+    metrics_bytes: u64,
+}
+
+/// The networks before their first step.
+pub(super) fn networks(
+    plan: &SearchPlan,
+    classes: usize,
+) -> Result<(SuperNet, Matching), TrainError> {
+    let SearchPlan { settings, space, shape, device, .. } = plan;
+    let mut init = KeyedInitialisation::new(settings.seed);
+    let dtype = DType::F32;
+    let supernet = SuperNet::new(space, &shape.depths, classes, &mut init, dtype, device)?;
+    let matching = Matching::new(settings.slice, classes, &mut init, dtype, device)?;
+    Ok((supernet, matching))
+}
+
+impl Search<'_> {
+    fn identity(&self) -> Identity {
+        Identity::new("search", &self.plan.settings, self.data.checksum())
+    }
+
+    pub(super) fn save_checkpoint(&self) -> Result<(), TrainError> {
+        let (board, probes) = self.prioritized.state();
+        let (momentum, _, optimizer_steps) = self.optimizer.state();
+        let state = State {
+            position: self.position,
+            board,
+            optimizer_steps,
+            metrics_bytes: self.metrics.bytes(),
+        };
+        let mut checkpoint = Checkpoint::new(self.identity(), &state)?;
+        checkpoint.put("weights", self.supernet.weights().tensors());
+        checkpoint.put("matching", self.matching.weights().tensors());
+        checkpoint.put("momentum", momentum.clone());
+        checkpoint.put("probe", probes);
+        let keep = self.plan.settings.keep_checkpoints;
+        self.folder.save_checkpoint(self.position.step, &checkpoint.into_file(), keep)?;
+        Ok(())
+    }
+
+    /// Takes up a checkpoint, or starts anew.
+    pub(super) fn resume(
+        &mut self,
+        resume: &Resume,
+        report: &mut dyn Report,
+    ) -> Result<(), TrainError> {
+        let found = self.folder.load_checkpoint(resume, |text| report.message(&text))?;
+        let Some((path, file)) = found else {
+            self.folder.clear()?;
+            self.metrics = self.folder.metrics(0)?;
+            return Ok(());
+        };
+        let mut checkpoint = Checkpoint::from_file(path.clone(), file, &self.identity())?;
+        let state: State = checkpoint.state()?;
+        self.supernet.weights().load(&checkpoint.take("weights"), |_| false)?;
+        self.matching.weights().load(&checkpoint.take("matching"), |_| false)?;
+        let momentum = checkpoint.take("momentum");
+        self.optimizer.restore(momentum, Default::default(), state.optimizer_steps);
+        let (capacity, probes) = (self.plan.settings.board_size, checkpoint.take("probe"));
+        self.prioritized = PrioritizedPaths::restore(capacity, &state.board, &probes)
+            .map_err(|reason| TrainError::Checkpoint { path: path.clone(), reason })?;
+        self.position = state.position;
+        self.metrics = self.folder.metrics(state.metrics_bytes)?;
+        let Position { epoch, step, .. } = self.position;
+        report.message(&format!("resuming from {} (epoch {epoch}, step {step})", path.display()));
+        Ok(())
+    }
+}

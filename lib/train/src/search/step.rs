@@ -1,0 +1,169 @@
+//! One step of the search.
+
+use super::Search;
+use crate::TrainError;
+use crate::matching::{Choice, MatchingBatch, Probe};
+use crate::optimizer::gradients;
+use crate::score::Tally;
+use crate::settings::PickMethod;
+use crate::targets::{distilled, softmax};
+use candle_core::{DType, Tensor};
+use cream_arch::{Candidate, Path};
+use cream_data::Batch;
+use cream_data::keyed::{Key, Purpose};
+use cream_nn::layers::Statistics;
+use cream_nn::ops::cross_entropy::cross_entropy;
+use std::fmt;
+
+/// Loss and top-1 of one step's batch.
+pub(super) struct StepOutcome {
+    loss: f64,
+    top1: f64,
+}
+
+impl fmt::Display for StepOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "loss {:.3}, top-1 {:.1} %", self.loss, self.top1 * 100.0)
+    }
+}
+
+/// A teacher for a student, and the weight of its labels.
+struct Teaching {
+    teacher: Path,
+    rho: f64,
+}
+
+impl Search<'_> {
+    /// Draws a path, finds it a teacher, trains it on the batch and offers it to the board.
+    pub(super) fn step(&mut self, batch: &Batch) -> Result<StepOutcome, TrainError> {
+        let settings = &self.plan.settings;
+        let step = self.position.step;
+        let path = self.sampler.sample(&mut Key::new(settings.seed, Purpose::Path).rng(&[step, 0]));
+        let rate = self.schedule.rate(step);
+        let images = self.feed.images(batch)?;
+        let hard = self.feed.targets(batch, settings.label_smoothing)?;
+        let open = self.position.epoch >= settings.warmup_epochs;
+        let teaching = if open { self.find_teacher(&path, &images, &hard, rate)? } else { None };
+        let target = match &teaching {
+            Some(teaching) => {
+                let pass = self.supernet.pass(Statistics::Batch);
+                let soft = softmax(&self.supernet.forward(&images, &teaching.teacher, &pass)?)?;
+                distilled(&soft, &hard, teaching.rho)?
+            }
+            None => hard,
+        };
+        let pass = self.supernet.pass(Statistics::Update).with_gradients();
+        let logits = self.supernet.forward(&images, &path, &pass)?;
+        let loss = cross_entropy(&logits, &target)?;
+        let logits = logits.detach();
+        let loss_value = loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+        if !loss_value.is_finite() {
+            return Err(self.non_finite(loss_value, &path));
+        }
+        let parameters = self.supernet.path_parameters(&path)?;
+        let gradients = gradients(&mut loss.backward()?, parameters)?;
+        drop(loss);
+        self.optimizer.step(&gradients, rate)?;
+        let mut tally = Tally::default();
+        tally.add(&logits, &batch.labels)?;
+        if open {
+            self.offer(path, &images, &logits, tally.top1())?;
+        }
+        let position = &mut self.position;
+        position.step += 1;
+        position.batch += 1;
+        position.loss += loss_value;
+        position.correct += tally.top1 as f64;
+        position.images += tally.images;
+        Ok(StepOutcome { loss: loss_value, top1: tally.top1() })
+    }
+
+    /// The teacher of `path`; `None` while the board is empty. Every `meta-interval` steps after the warm-up the
+    /// matching network is updated on this batch first.
+    fn find_teacher(
+        &self,
+        path: &Path,
+        images: &Tensor,
+        targets: &Tensor,
+        rate: f64,
+    ) -> Result<Option<Teaching>, TrainError> {
+        let settings = &self.plan.settings;
+        let Some(best) = self.prioritized.best() else { return Ok(None) };
+        if settings.pick_method == PickMethod::Top1 {
+            return Ok(Some(Teaching { teacher: best.clone(), rho: 0.5 }));
+        }
+        let probes = self.prioritized.probes();
+        let mut choice = self.matching.choose(&self.supernet, path, &probes)?;
+        let warmup = (settings.warmup_epochs * self.schedule.steps_per_epoch) as u64;
+        let open_steps = self.position.step - warmup;
+        if open_steps > 0 && open_steps.is_multiple_of(settings.meta_interval) {
+            self.update_matching(path, &choice, images, targets, rate)?;
+            choice = self.matching.choose(&self.supernet, path, &probes)?;
+        }
+        let teacher = self.prioritized.board().entries[choice.entry].path.clone();
+        Ok(Some(Teaching { teacher, rho: choice.rho }))
+    }
+
+    fn update_matching(
+        &self,
+        path: &Path,
+        choice: &Choice,
+        images: &Tensor,
+        targets: &Tensor,
+        rate: f64,
+    ) -> Result<(), TrainError> {
+        let settings = &self.plan.settings;
+        let k = settings.slice;
+        let batch = MatchingBatch {
+            inner_images: images.narrow(0, 0, k)?,
+            outer_images: images.narrow(0, k, k)?,
+            outer_targets: targets.narrow(0, k, k)?,
+        };
+        let teacher = &self.prioritized.board().entries[choice.entry].path;
+        let gradient =
+            self.matching.gradient(&self.supernet, path, teacher, choice, &batch, rate)?;
+        if gradient.bias.is_finite() {
+            self.matching.step(&gradient, settings.meta_learning_rate)?;
+        }
+        Ok(())
+    }
+
+    fn offer(
+        &mut self,
+        path: Path,
+        images: &Tensor,
+        logits: &Tensor,
+        batch_score: f64,
+    ) -> Result<(), TrainError> {
+        let (flops, params) = self.cost(&path)?;
+        let slice = self.plan.settings.slice.min(images.dim(0)?);
+        let candidate = Candidate { path, flops, params, batch_score, step: self.position.step };
+        self.prioritized.offer(candidate, || {
+            Ok(Probe {
+                // Copies: a view would keep the whole batch.
+                images: images.narrow(0, 0, slice)?.copy()?,
+                soft_labels: softmax(&logits.narrow(0, 0, slice)?)?,
+            })
+        })?;
+        Ok(())
+    }
+
+    fn non_finite(&self, loss: f64, path: &Path) -> TrainError {
+        let checkpoint = self.folder.newest_checkpoint().ok().flatten();
+        let advice = match checkpoint {
+            Some(file) => format!(
+                "the last good checkpoint is {}; lower learning-rate and start anew, or resume from it",
+                file.display()
+            ),
+            None => "lower learning-rate and start anew".to_owned(),
+        };
+        let what = format!("path {path}");
+        TrainError::NonFinite {
+            loss,
+            step: self.position.step,
+            epoch: self.position.epoch,
+            what,
+            advice,
+        }
+    }
+}
