@@ -1,10 +1,14 @@
 //! The architecture file: a network stated so that a reader needs no table to rebuild it.
 
+mod evaluation;
+mod provenance;
 pub(crate) mod validation;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ArchError, Path, json};
+use crate::{ArchError, json};
+pub use evaluation::{EvaluationTransform, Interpolation};
+pub use provenance::{Provenance, Source};
 
 /// A convolutional classifier: stem, stages of blocks, head, classifier.
 ///
@@ -61,83 +65,6 @@ pub struct Input {
     pub std: [f64; 3],
     /// From an image of any size to `image_size`, when evaluating.
     pub evaluation: EvaluationTransform,
-}
-
-/// How an image of any size becomes `image_size` squared, when evaluating.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "EvaluationFields", into = "EvaluationFields")]
-pub enum EvaluationTransform {
-    /// The shorter side is scaled to `image_size / crop`, then the centre is cut out.
-    ResizeCrop {
-        /// Fraction of the scaled shorter side that is kept, in (0, 1].
-        crop: f64,
-        /// Filter of the scaling.
-        interpolation: Interpolation,
-    },
-    /// No scaling: padded with black or cropped about the centre, for small images.
-    PadCrop,
-}
-
-/// `EvaluationTransform` as the file spells it.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EvaluationFields {
-    method: EvaluationMethod,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    crop: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    interpolation: Option<Interpolation>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum EvaluationMethod {
-    ResizeCrop,
-    PadCrop,
-}
-
-impl TryFrom<EvaluationFields> for EvaluationTransform {
-    type Error = String;
-
-    fn try_from(fields: EvaluationFields) -> Result<Self, String> {
-        match (fields.method, fields.crop, fields.interpolation) {
-            (EvaluationMethod::ResizeCrop, Some(crop), Some(interpolation)) => {
-                Ok(Self::ResizeCrop { crop, interpolation })
-            }
-            (EvaluationMethod::ResizeCrop, ..) => {
-                Err("method resize-crop needs both crop and interpolation".to_owned())
-            }
-            (EvaluationMethod::PadCrop, None, None) => Ok(Self::PadCrop),
-            (EvaluationMethod::PadCrop, ..) => {
-                Err("method pad-crop takes neither crop nor interpolation".to_owned())
-            }
-        }
-    }
-}
-
-impl From<EvaluationTransform> for EvaluationFields {
-    fn from(transform: EvaluationTransform) -> Self {
-        match transform {
-            EvaluationTransform::ResizeCrop { crop, interpolation } => Self {
-                method: EvaluationMethod::ResizeCrop,
-                crop: Some(crop),
-                interpolation: Some(interpolation),
-            },
-            EvaluationTransform::PadCrop => {
-                Self { method: EvaluationMethod::PadCrop, crop: None, interpolation: None }
-            }
-        }
-    }
-}
-
-/// Filter for scaling images.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Interpolation {
-    /// Triangle filter, widened when shrinking.
-    Bilinear,
-    /// Catmull-Rom-like cubic with a = -0.5, widened when shrinking.
-    Bicubic,
 }
 
 /// Zero padding of convolutions.
@@ -270,81 +197,6 @@ pub enum HeadPosition {
     AfterPool,
     /// On the map, without bias and with batch norm `bn2`; the pool follows the activation.
     BeforePool,
-}
-
-/// Where a network came from. Costs are raw counts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Provenance {
-    /// What chose the path.
-    pub source: Source,
-    /// Name of the search space.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub space: Option<String>,
-    /// Choice index per layer of each searched stage.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<Path>,
-    /// Run directory or board file that the path was exported from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run: Option<String>,
-    /// Seed of the search or of the sampling.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seed: Option<u64>,
-    /// Number of a sampled path under that seed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub index: Option<u64>,
-    /// Step of the search at which the path was last offered to the board.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub step: Option<u64>,
-    /// Training batch's top-1 with inherited weights, 0..1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub batch_top1: Option<f64>,
-    /// Search-validation top-1 with inherited weights, 0..1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub validation_top1: Option<f64>,
-    /// FLOPs as published.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub flops: Option<u64>,
-    /// Parameters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub params: Option<u64>,
-    /// SHA-256 of the supernet's weights file, in hexadecimal.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub supernet_sha256: Option<String>,
-}
-
-/// What chose a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Source {
-    /// A published network or baseline, by name.
-    Published,
-    /// The board of a search.
-    Search,
-    /// Random sampling inside a FLOPs interval.
-    Sample,
-    /// Index lists given by a person.
-    Lists,
-}
-
-impl From<Source> for Provenance {
-    /// Nothing known but what chose the path.
-    fn from(source: Source) -> Self {
-        Self {
-            source,
-            space: None,
-            path: None,
-            run: None,
-            seed: None,
-            index: None,
-            step: None,
-            batch_top1: None,
-            validation_top1: None,
-            flops: None,
-            params: None,
-            supernet_sha256: None,
-        }
-    }
 }
 
 impl Architecture {

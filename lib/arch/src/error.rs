@@ -64,7 +64,7 @@ pub enum ArchError {
     /// Exact sampling would need more states than fit.
     #[error(
         "exact sampling at {image_size} px needs {states} states, at most {limit} are allowed; \
-         narrow the FLOPs interval or choose an input size that is a multiple of 32"
+         narrow the FLOPs interval, take fewer layers, or choose an input size that is a multiple of 32"
     )]
     TooManyStates {
         /// Input size in pixels.
