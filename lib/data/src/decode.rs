@@ -4,12 +4,15 @@
 //! ignored. Sizes are checked before pixels are allocated, so a small file cannot claim much memory.
 
 use std::io::Cursor;
+use std::panic::catch_unwind;
 
-use libjpeg_turbo_rs::{DecodeLimits, DecodeWarning, Decoder, JpegError, PixelFormat};
+use libjpeg_turbo_rs::{
+    ComponentInfo, DecodeLimits, DecodeWarning, Decoder, JpegError, PixelFormat,
+};
 
 use crate::error::{DataError, ImageError};
 
-/// Most pixels of an image that is decoded: 64 Mi, six times the largest of ImageNet.
+/// Most pixels of an image that is decoded: 64 Mi, 192 MiB of RGB.
 pub const MAX_PIXELS: usize = 1 << 26;
 /// Most scans of a progressive JPEG; encoders write about ten.
 const MAX_SCANS: usize = 256;
@@ -98,10 +101,14 @@ pub(crate) fn decode_image(bytes: &[u8]) -> Result<RgbImage, ImageError> {
     if size > MAX_BYTES {
         return Err(ImageError::TooManyBytes { bytes: size, limit: MAX_BYTES });
     }
-    match ImageKind::of(bytes)? {
+    let kind = ImageKind::of(bytes)?;
+    // Images come from anywhere and a decoder may have defects: one of them must cost an image,
+    // not a day of training.
+    let decoded = catch_unwind(|| match kind {
         ImageKind::Jpeg => decode_jpeg(bytes),
         ImageKind::Png => decode_png(bytes),
-    }
+    });
+    decoded.unwrap_or_else(|_| Err(broken("image", "the decoder failed on it")))
 }
 
 fn check_pixels(width: usize, height: usize) -> Result<(), ImageError> {
@@ -132,6 +139,7 @@ fn decode_jpeg(bytes: &[u8]) -> Result<RgbImage, ImageError> {
     let header = decoder.header();
     let (width, height) = (usize::from(header.width), usize::from(header.height));
     check_pixels(width, height)?;
+    check_sampling(&header.components)?;
     decoder.set_output_format(PixelFormat::Rgb);
     let image = decoder.decode_image().map_err(jpeg_error)?;
     let faults = |warning: &DecodeWarning| !matches!(warning, DecodeWarning::ExtraneousData { .. });
@@ -146,6 +154,23 @@ fn decode_jpeg(bytes: &[u8]) -> Result<RgbImage, ImageError> {
         return Err(broken("JPEG", reason));
     }
     Ok(RgbImage { width, height, pixels: image.data })
+}
+
+/// Four components (CMYK, YCCK): the first and last, which are never subsampled, alike, and the two
+/// between them too. The decoder panics on other combinations, which no encoder writes.
+fn check_sampling(components: &[ComponentInfo]) -> Result<(), ImageError> {
+    let factors = |part: &ComponentInfo| (part.horizontal_sampling, part.vertical_sampling);
+    let [c, m, y, k] = components else { return Ok(()) };
+    let ((width, height), (small_width, small_height)) = (factors(c), factors(m));
+    let divides = small_width != 0
+        && small_height != 0
+        && width.is_multiple_of(small_width)
+        && height.is_multiple_of(small_height);
+    if factors(c) == factors(k) && factors(m) == factors(y) && divides {
+        return Ok(());
+    }
+    let all = [c, m, y, k].map(factors);
+    Err(broken("JPEG", format!("sampling factors {all:?} of four components")))
 }
 
 fn jpeg_error(error: JpegError) -> ImageError {
