@@ -9,9 +9,10 @@ use crate::{ArchError, ChoiceCosts, Space};
 #[serde(deny_unknown_fields)]
 pub struct FlopsInterval {
     /// Least FLOPs; 0 for no limit.
+    #[serde(rename = "flops_min")]
     pub min: u64,
     /// Most FLOPs; `u64::MAX`, which files write as null, for no limit.
-    #[serde(with = "unlimited")]
+    #[serde(rename = "flops_max", with = "unlimited")]
     pub max: u64,
 }
 

@@ -134,7 +134,7 @@ fn malformed_boards_are_refused_by_name() {
             good.replace("[[3], [3], [3], [3], [3]]", "[[3], [3], [3], [3], [3, 3]]"),
             "entries[0].path",
         ),
-        (good.replace("\"min\": 0", "\"min\": 10000000"), "interval.flops_min"),
+        (good.replace("\"flops_min\": 0", "\"flops_min\": 10000000"), "interval.flops_min"),
         (good[..good.len() / 2].to_owned(), "EOF"),
     ];
     for (text, named) in cases {

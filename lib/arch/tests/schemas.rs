@@ -65,7 +65,7 @@ fn shipped_files_and_complete_documents_pass() {
     assert_eq!(schemas.check_architecture(&complete_network()), Ok(()));
     assert_eq!(schemas.check_board(&board()), Ok(()));
     let scored = changed(&board(), "/entries/0/validation_top1", Some(json!(0.5)));
-    let limited = changed(&scored, "/interval/max", Some(json!(9_000_000)));
+    let limited = changed(&scored, "/interval/flops_max", Some(json!(9_000_000)));
     assert_eq!(schemas.check_board(&limited), Ok(()));
     BoardFile::from_json(&limited.to_string()).unwrap();
 }
@@ -136,7 +136,7 @@ fn what_the_board_schema_refuses_the_reader_refuses() {
         ("/space/growth/size", Some(json!(1))),
         ("/depths", Some(json!([]))),
         ("/depths/0", Some(json!(0))),
-        ("/interval/max", Some(json!("none"))),
+        ("/interval/flops_max", Some(json!("none"))),
         ("/seed", Some(json!(0.5))),
         ("/entries/0/path", Some(json!([]))),
         ("/entries/0/batch_top1", Some(json!(51.0))),
