@@ -54,7 +54,7 @@ pub struct WrittenSplit {
 }
 
 impl SplitWriter {
-    /// A writer of `train-*.tar` for [`Split::Validation`] of `val-*.tar`, into `dir`.
+    /// A writer into `dir`: of `val-*.tar` for [`Split::Validation`], else of `train-*.tar`.
     #[must_use]
     pub fn new(dir: &Path, split: Split, shard_bytes: u64) -> Self {
         let name = if split == Split::Validation { "val" } else { "train" };
