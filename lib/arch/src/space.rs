@@ -145,6 +145,16 @@ impl Space {
             .expect("the embedded space is valid")
     }
 
+    /// Reads and validates a space that was written as JSON; errors name the JSON path.
+    ///
+    /// # Errors
+    /// As [`Space::from_toml`].
+    pub fn from_json(text: &str) -> Result<Self, ArchError> {
+        let space: Self = crate::json::parse(text)?;
+        space.validate()?;
+        Ok(space)
+    }
+
     /// Reads and validates a space file.
     pub fn from_toml(text: &str) -> Result<Self, ArchError> {
         let reader = toml::Deserializer::parse(text).map_err(|error| ArchError::Parse {

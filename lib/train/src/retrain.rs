@@ -36,6 +36,29 @@ pub struct RetrainPlan {
     pub device: Device,
 }
 
+impl RetrainPlan {
+    /// Whether the plan can be carried out on these images.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] for what cannot work.
+    pub fn check(&self, data: &ShardSet) -> Result<(), TrainError> {
+        self.settings.check()?;
+        let (expected, classes) = (self.architecture.num_classes, data.num_classes());
+        if classes != expected {
+            return Err(TrainError::Setting(format!(
+                "the architecture has {expected} classes and the data {classes}; export it with --classes {classes}"
+            )));
+        }
+        let (images, batch) = (data.len(Split::Train), self.settings.batch);
+        if images < batch {
+            return Err(TrainError::Setting(format!(
+                "the data has {images} training images, fewer than one batch of {batch}; give a smaller --batch"
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// Where a retraining stands, with sums over the epoch so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Position {
@@ -111,21 +134,8 @@ impl<'a> Retraining<'a> {
         report: &mut dyn Report,
     ) -> Result<Self, TrainError> {
         let RetrainPlan { settings, architecture, device, .. } = plan;
-        settings.check()?;
-        let (images, classes) = (data.len(Split::Train), data.num_classes());
-        if classes != architecture.num_classes {
-            return Err(TrainError::Setting(format!(
-                "the architecture has {} classes and the data {classes}; export it with --classes {classes}",
-                architecture.num_classes
-            )));
-        }
-        let steps = images / settings.batch;
-        if steps == 0 {
-            let batch = settings.batch;
-            return Err(TrainError::Setting(format!(
-                "the data has {images} training images, fewer than one batch of {batch}; give a smaller --batch"
-            )));
-        }
+        plan.check(data)?;
+        let steps = data.len(Split::Train) / settings.batch;
         let network = new_network(plan)?;
         let ema = match settings.ema_decay {
             0.0 => None,
@@ -134,7 +144,7 @@ impl<'a> Retraining<'a> {
         let mut run = Self {
             plan,
             data,
-            feed: Feed::new(&architecture.input, classes, device),
+            feed: Feed::new(&architecture.input, architecture.num_classes, device),
             folder,
             network,
             optimizer: Optimizer::new(settings.rule()),

@@ -18,6 +18,17 @@ pub enum Resume {
     From(PathBuf),
 }
 
+impl Resume {
+    /// `auto`, `never`, or a checkpoint's path.
+    pub fn from_flag(text: &str) -> Self {
+        match text {
+            "auto" => Self::Auto,
+            "never" => Self::Never,
+            path => Self::From(path.into()),
+        }
+    }
+}
+
 /// The folder of one run.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
@@ -51,6 +62,18 @@ impl RunFolder {
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), TrainError> {
         let path = self.file(name);
         write_whole(&path, |writer| writer.write_all(bytes)).map_err(TrainError::io(path))
+    }
+
+    /// Whether a run that resumes so begins at its first step.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn starts_anew(&self, resume: &Resume) -> Result<bool, TrainError> {
+        Ok(match resume {
+            Resume::Never => true,
+            Resume::From(_) => false,
+            Resume::Auto => self.newest_checkpoint()?.is_none(),
+        })
     }
 
     /// Forgets an earlier run's checkpoints and metrics.

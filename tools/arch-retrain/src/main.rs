@@ -1,2 +1,86 @@
-//! Placeholder.
-fn main() {}
+//! Trains one network from scratch.
+
+mod args;
+mod report;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use candle_core::Tensor;
+use clap::Parser;
+use cream_arch::{Architecture, EvaluationTransform};
+use cream_cli::{Failure, OrFail, read_text, write_stdout};
+use cream_data::ShardSet;
+use cream_nn::TensorFile;
+use cream_train::retrain::{RetrainPlan, retrain};
+use cream_train::run_folder::RunFolder;
+use cream_train::settings::{CropKind, RetrainSettings};
+use cream_train::{TrainError, device};
+
+use args::Args;
+use report::ProgressReport;
+
+fn main() -> ExitCode {
+    cream_cli::main("arch-retrain", || run(&Args::parse()))
+}
+
+fn run(args: &Args) -> Result<(), Failure> {
+    let resolved = args.resolve()?;
+    if args.print_config {
+        return write_stdout(resolved.print());
+    }
+    let settings = &resolved.settings;
+    settings.check().or_input()?;
+    device::use_threads(settings.threads).or_input()?;
+    let architecture = architecture(args, settings)?;
+    let data = Arc::new(ShardSet::open(args.data()?).or_input()?);
+    let init = args.init.as_deref().map(initial_weights).transpose().or_input()?;
+    let device = device::open(&settings.device).or_input()?;
+    let plan = RetrainPlan { settings: settings.clone(), architecture, init, device };
+    plan.check(&data).or_input()?;
+    let mut report = ProgressReport::new(args.style());
+    let folder = RunFolder::create(args.out()?).or_input()?;
+    let resume = args.resume();
+    if folder.starts_anew(&resume).or_input()? {
+        folder.write("config.toml", resolved.to_toml().as_bytes()).or_run()?;
+        folder.write("arch.json", plan.architecture.to_json().as_bytes()).or_run()?;
+    }
+    let score = retrain(&plan, &data, &folder, &resume, &mut report).map_err(failure)?;
+    report.line(&format!(
+        "{}: top-1 {:.2} % of {} validation images",
+        folder.file("model.safetensors").display(),
+        score.top1() * 100.0,
+        score.images
+    ));
+    Ok(())
+}
+
+fn failure(error: TrainError) -> Failure {
+    if error.is_input() { Failure::Input(error.into()) } else { Failure::Run(error.into()) }
+}
+
+fn architecture(args: &Args, settings: &RetrainSettings) -> Result<Architecture, Failure> {
+    let file = args.arch()?;
+    let text = read_text(file, 1 << 24)?;
+    let what = if file == "-" { "standard input" } else { file };
+    let mut architecture = Architecture::from_json(&text).context(what.to_owned()).or_input()?;
+    // A network is evaluated as it is trained: small images unresized.
+    if settings.augmentation.crop_kind(architecture.input.evaluation) == CropKind::PadCrop {
+        architecture.input.evaluation = EvaluationTransform::PadCrop;
+    }
+    Ok(architecture)
+}
+
+/// Weights to start from: a weights file of ours, or plain tensors under PyTorch's names.
+fn initial_weights(path: &Path) -> anyhow::Result<BTreeMap<String, Tensor>> {
+    let what = || path.display().to_string();
+    let bytes = std::fs::read(path).with_context(what)?;
+    let file = TensorFile::from_bytes(&bytes).with_context(what)?;
+    if file.tensors.keys().any(|name| name.contains('/')) {
+        bail!("{}: is a checkpoint; give the model.safetensors of a finished run", path.display());
+    }
+    Ok(file.tensors)
+}

@@ -1,2 +1,109 @@
-//! Placeholder.
-fn main() {}
+//! Trains a supernet and ranks its best paths.
+
+mod args;
+mod report;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Parser;
+use cream_arch::{EvaluationTransform, FlopsInterval, Shape, Space};
+use cream_cli::{Failure, OrFail, read_text, write_stdout};
+use cream_data::ShardSet;
+use cream_train::run_folder::RunFolder;
+use cream_train::search::{SearchPlan, search};
+use cream_train::settings::{CropKind, SearchSettings};
+use cream_train::{TrainError, device};
+
+use args::Args;
+use report::ProgressReport;
+
+fn main() -> ExitCode {
+    cream_cli::main("supernet-train", || run(&Args::parse()))
+}
+
+fn run(args: &Args) -> Result<(), Failure> {
+    let resolved = args.resolve()?;
+    if args.print_config {
+        return write_stdout(resolved.print());
+    }
+    let settings = &resolved.settings;
+    settings.check().or_input()?;
+    device::use_threads(settings.threads).or_input()?;
+    let data = Arc::new(ShardSet::open(args.data()?).or_input()?);
+    let plan = plan(args, settings.clone(), &data).or_input()?;
+    let mut report = ProgressReport::new(args.style());
+    report.line(&describe(&plan, args.data()?, &data).or_input()?);
+    let folder = RunFolder::create(args.out()?).or_input()?;
+    let resume = args.resume();
+    if folder.starts_anew(&resume).or_input()? {
+        folder.write("config.toml", resolved.to_toml().as_bytes()).or_run()?;
+    }
+    let board = search(&plan, &data, &folder, &resume, &mut report).map_err(failure)?;
+    if let Some(best) = board.entries.first() {
+        let (flops, score) = (best.flops as f64 / 1e6, best.validation_top1.unwrap_or(0.0) * 100.0);
+        report.line(&format!(
+            "best path {}: {flops:.3} MFLOPs, {score:.2} % of the search-validation images; export it with `path-export {}`",
+            best.path,
+            args.out()?.display()
+        ));
+    }
+    Ok(())
+}
+
+fn failure(error: TrainError) -> Failure {
+    if error.is_input() { Failure::Input(error.into()) } else { Failure::Run(error.into()) }
+}
+
+fn plan(args: &Args, settings: SearchSettings, data: &ShardSet) -> anyhow::Result<SearchPlan> {
+    let mut space = match &args.space {
+        Some(file) => {
+            let text = read_text(file, 1 << 20).map_err(|failure| match failure {
+                Failure::Input(error) | Failure::Run(error) => error,
+            })?;
+            Space::from_toml(&text).with_context(|| file.clone())?
+        }
+        None => Space::published(),
+    };
+    // A supernet, and what is found in it, is evaluated as it is trained: small images unresized.
+    let evaluation = space.input.evaluation;
+    if settings.augmentation.crop_kind(evaluation) == CropKind::PadCrop {
+        space.input.evaluation = EvaluationTransform::PadCrop;
+    }
+    let min = Some(settings.flops_min).filter(|&min| min > 0.0);
+    let interval = FlopsInterval::from_millions(min, settings.flops_max)?;
+    let (size, depths) = (settings.image_size, settings.depths.as_deref());
+    let shape = space.shape(interval, size, depths, data.num_classes())?;
+    let device = device::open(&settings.device)?;
+    Ok(SearchPlan { settings, space, shape, interval, device })
+}
+
+/// What is searched, on what, and whether the limits bind.
+fn describe(plan: &SearchPlan, data_folder: &Path, data: &ShardSet) -> anyhow::Result<String> {
+    use cream_data::Split::{SearchTrain, SearchValidation};
+    let SearchPlan { space, shape: Shape { image_size, depths }, interval, .. } = plan;
+    let classes = data.num_classes();
+    let (cheapest, costliest) = space.choice_costs(depths, *image_size, classes)?.range();
+    let millions = |flops: u64| flops as f64 / 1e6;
+    let above = if interval.min > cheapest {
+        format!("flops-min {} binds", millions(interval.min))
+    } else {
+        "no lower limit binds".to_owned()
+    };
+    let below = match interval.max {
+        u64::MAX => "there is no upper limit".to_owned(),
+        max if max < costliest => format!("flops-max {} binds", millions(max)),
+        max => format!("flops-max {} does not bind at this size", millions(max)),
+    };
+    Ok(format!(
+        "searching on {}: {} images to train on, {} to rank paths with, {classes} classes; {image_size} px, {depths:?} \
+         layers per stage; paths cost {:.3} to {:.3} MFLOPs; {above}, {below}",
+        data_folder.display(),
+        data.len(SearchTrain),
+        data.len(SearchValidation),
+        millions(cheapest),
+        millions(costliest),
+    ))
+}

@@ -1,0 +1,160 @@
+//! The command line.
+
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use cream_cli::config::{Resolved, resolve};
+use cream_cli::progress::{LogFormat, Style};
+use cream_cli::{Failure, OrFail};
+use cream_train::run_folder::Resume;
+use cream_train::settings::RetrainSettings;
+use serde::Serialize;
+
+const ABOUT: &str = "Train one network from scratch";
+
+const LONG_ABOUT: &str = "\
+Train one network from scratch, or on from given weights.
+
+  path-export runs/x | arch-retrain --arch - --data data/fashion-mnist --out runs/x/retrain \\
+      --config configs/retrain/sample.toml
+  evaluate --weights runs/x/retrain/model.safetensors --data data/fashion-mnist
+
+DATA is a folder of shards, as imagenet-prep makes them. The run's folder gets config.toml, arch.json,
+metrics.csv, a checkpoint at every epoch's end, and when the training is done model.safetensors: the averaged
+weights if there is an average (then the others are in model-raw.safetensors), under PyTorch's names, with
+the architecture in the metadata. Run the same command again to take up an interrupted training: the result is
+the same.
+
+Settings come from flags, then CREAM_* environment variables (CREAM_EPOCHS=20), then the file given with
+--config, then defaults, which are the published recipe; --print-config shows them all with their sources.";
+
+/// Flags as given.
+#[derive(Debug, Parser)]
+#[command(name = "arch-retrain", version = cream_cli::VERSION, about = ABOUT, long_about = LONG_ABOUT)]
+pub struct Args {
+    /// Architecture file, or - for standard input
+    #[arg(long, value_name = "ARCH", required_unless_present = "print_config")]
+    arch: Option<String>,
+
+    /// Folder of shards
+    #[arg(long, value_name = "SHARDS", required_unless_present = "print_config")]
+    data: Option<PathBuf>,
+
+    /// Folder of the run; created if need be
+    #[arg(long, value_name = "RUN", required_unless_present = "print_config")]
+    out: Option<PathBuf>,
+
+    /// Recipe, a TOML file of settings
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Start from these weights (safetensors); a classifier of another size starts anew
+    #[arg(long, value_name = "WEIGHTS")]
+    pub init: Option<PathBuf>,
+
+    /// auto: from the newest checkpoint, if there is one; never: anew; or a checkpoint file
+    #[arg(long, value_name = "auto|never|PATH", default_value = "auto")]
+    resume: String,
+
+    /// Print the settings with their sources and stop
+    #[arg(long)]
+    pub print_config: bool,
+
+    /// Print warnings and errors only
+    #[arg(long)]
+    quiet: bool,
+
+    /// Form of the progress report on standard error: text or json
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Settings that have a flag; those not given come from environment, file and defaults.
+#[derive(Debug, clap::Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[command(next_help_heading = "Settings")]
+struct Settings {
+    /// sgd, rmsprop-tf or adamw
+    #[arg(long, value_name = "NAME")]
+    optimizer: Option<String>,
+    /// Passes over the data, without cool-down
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+    /// Images per step
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
+    /// Highest learning rate [default: 0.064 at a batch of 1024, scaled]
+    #[arg(long, value_name = "RATE")]
+    learning_rate: Option<f64>,
+    /// cosine, step, linear or constant
+    #[arg(long, value_name = "SHAPE")]
+    schedule: Option<String>,
+    /// Epochs of linear warm-up
+    #[arg(long, value_name = "N")]
+    warmup_epochs: Option<usize>,
+    /// Weight decay, not on biases and norms
+    #[arg(long, value_name = "RATE")]
+    weight_decay: Option<f64>,
+    /// Dropout before the classifier
+    #[arg(long, value_name = "SHARE")]
+    dropout: Option<f64>,
+    /// Decay of the average of weights; 0 for none
+    #[arg(long, value_name = "DECAY")]
+    ema_decay: Option<f64>,
+    /// Augmentation: basic or none
+    #[arg(long, value_name = "KIND")]
+    augment: Option<String>,
+    /// How training images are cut: resized-crop or pad-crop
+    #[arg(long, value_name = "KIND")]
+    transform: Option<String>,
+    /// Steps between checkpoints besides those at epochs' ends; 0 for none
+    #[arg(long, value_name = "N")]
+    checkpoint_steps: Option<u64>,
+    /// Seed of every random draw
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// CPU threads [default: all cores]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Threads that load images
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+    /// auto, cpu or cuda[:N]
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<String>,
+}
+
+impl Args {
+    /// The settings from all sources.
+    pub fn resolve(&self) -> Result<Resolved<RetrainSettings>, Failure> {
+        resolve(&self.settings, self.config.as_deref())
+    }
+
+    /// The architecture's file.
+    pub fn arch(&self) -> Result<&str, Failure> {
+        self.arch.as_deref().ok_or(anyhow::anyhow!("--arch is missing")).or_input()
+    }
+
+    /// The shards' folder.
+    pub fn data(&self) -> Result<&Path, Failure> {
+        self.data.as_deref().ok_or(anyhow::anyhow!("--data is missing")).or_input()
+    }
+
+    /// The run's folder.
+    pub fn out(&self) -> Result<&Path, Failure> {
+        self.out.as_deref().ok_or(anyhow::anyhow!("--out is missing")).or_input()
+    }
+
+    /// Where to start from.
+    pub fn resume(&self) -> Resume {
+        Resume::from_flag(&self.resume)
+    }
+
+    /// How to report.
+    pub fn style(&self) -> Style {
+        Style { quiet: self.quiet, log_format: self.log_format }
+    }
+}

@@ -1,0 +1,164 @@
+//! Paths of a supernet with its weights.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use candle_core::{DType, Device, Tensor};
+use cream_arch::{Architecture, Convention, Cost, Path as NetworkPath, Space};
+use cream_cli::progress::Progress;
+use cream_cli::{Failure, OrFail, write_stdout};
+use cream_data::keyed::{Key, Purpose, shuffle};
+use cream_data::{Loader, LoaderSettings, ShardSet, Split, Transform};
+use cream_nn::{SuperNet, ToBeLoaded};
+use cream_train::feed::Feed;
+use cream_train::path_scores::score_paths;
+use cream_train::score::Tally;
+use cream_train::settings::eval_transform;
+use serde::Deserialize;
+
+use crate::args::Args;
+use crate::{check, failure, loader_settings, open, weights};
+
+/// Paths whose statistics are kept at once.
+const GROUP: usize = 64;
+
+/// What a supernet's file says of itself.
+#[derive(Debug, Deserialize)]
+struct Description {
+    format: String,
+    version: u32,
+    space: serde_json::Value,
+    depths: Vec<usize>,
+    image_size: usize,
+    num_classes: usize,
+    seed: u64,
+}
+
+struct Subject {
+    supernet: SuperNet,
+    image_size: usize,
+    num_classes: usize,
+    seed: u64,
+}
+
+/// Scores the paths on `--arch` and prints a JSON line for each.
+pub fn score(args: &Args, run: &Path, device: &Device) -> Result<(), Failure> {
+    let subject = load(run, device)?;
+    let arch = args.arch.as_deref().ok_or_else(|| {
+        Failure::input("--supernet needs --arch: JSON lines of paths, or - for standard input")
+    })?;
+    let paths = read_paths(arch, &subject).or_input()?;
+    let data = open(args)?;
+    let split = args.split.unwrap_or(Split::SearchValidation);
+    check(&data, subject.num_classes, split)?;
+    let total = (paths.len() * data.len(split)) as u64;
+    let progress = Progress::new(total, "images", args.style());
+    let feed = Feed::new(&subject.supernet.space().input, subject.num_classes, device);
+    let recalibration = recalibration(args, &subject, &data, &feed)?;
+    for group in paths.chunks(GROUP) {
+        let group: Vec<&NetworkPath> = group.iter().collect();
+        let images = eval_batches(args, &subject, &data, data.samples(split))?;
+        let advance = |images| progress.advance(images);
+        let tallies =
+            score_paths(&subject.supernet, &feed, &group, &recalibration, images, advance)
+                .map_err(failure)?;
+        for (path, tally) in group.iter().zip(&tallies) {
+            write_stdout(line(&subject, path, split, tally).or_run()?)?;
+        }
+    }
+    progress.finish();
+    Ok(())
+}
+
+fn load(run: &Path, device: &Device) -> Result<Subject, Failure> {
+    let path = if run.is_dir() { run.join("supernet.safetensors") } else { run.to_owned() };
+    let what = || path.display().to_string();
+    let file = weights::read(&path).or_input()?;
+    let description: Description = serde_json::from_value(file.description.clone())
+        .map_err(|_| anyhow!("is not a supernet; give the folder of a finished search"))
+        .with_context(what)
+        .or_input()?;
+    let Description { format, version, space, depths, image_size, num_classes, seed } = description;
+    if (format.as_str(), version) != ("cream-supernet", 1) {
+        let error =
+            anyhow!("is {format} version {version}; this program reads cream-supernet version 1");
+        return Err(error).with_context(what).or_input();
+    }
+    let space: Space = Space::from_json(&space.to_string()).with_context(what).or_input()?;
+    space.check_depths(&depths).with_context(what).or_input()?;
+    let supernet = SuperNet::new(&space, &depths, num_classes, &mut ToBeLoaded, DType::F32, device)
+        .or_input()?;
+    let matching = |name: &str| name.starts_with("meta_layer.");
+    supernet.weights().load(&file.tensors, matching).with_context(what).or_input()?;
+    Ok(Subject { supernet, image_size, num_classes, seed })
+}
+
+/// The paths of the architectures on a file or standard input.
+fn read_paths(arch: &str, subject: &Subject) -> anyhow::Result<Vec<NetworkPath>> {
+    let mut text = String::new();
+    if arch == "-" {
+        std::io::stdin().lock().read_to_string(&mut text).context("standard input")?;
+    } else {
+        text = std::fs::read_to_string(arch).context(arch.to_owned())?;
+    }
+    let networks = Architecture::many_from_json(&text).context(arch.to_owned())?;
+    let number = networks.len();
+    let path = |(i, network): (usize, &Architecture)| {
+        let what = || format!("{arch}: architecture {} of {number}", i + 1);
+        let path = subject.supernet.space().path_of(network).with_context(what)?;
+        subject.supernet.path_parameters(&path).with_context(what)?;
+        Ok(path)
+    };
+    networks.iter().enumerate().map(path).collect()
+}
+
+/// Training images for the statistics: the same for every path, chosen by the search's seed.
+fn recalibration(
+    args: &Args,
+    subject: &Subject,
+    data: &Arc<ShardSet>,
+    feed: &Feed,
+) -> Result<Vec<Tensor>, Failure> {
+    let mut samples = data.samples(Split::SearchTrain);
+    shuffle(&mut Key::new(subject.seed, Purpose::Recalibration).rng(&[0, 0]), &mut samples);
+    samples.truncate(args.batch as usize * args.recalibration_batches as usize);
+    eval_batches(args, subject, data, samples)?
+        .map(|batch| feed.images(&batch?))
+        .collect::<Result<_, _>>()
+        .map_err(failure)
+}
+
+fn eval_batches(
+    args: &Args,
+    subject: &Subject,
+    data: &Arc<ShardSet>,
+    samples: Vec<cream_data::SampleId>,
+) -> Result<Loader, Failure> {
+    let evaluation = subject.supernet.space().input.evaluation;
+    let transform = Transform::Eval(eval_transform(subject.image_size, evaluation));
+    let settings = LoaderSettings { drop_last: false, ..loader_settings(args) };
+    Loader::samples(data, samples, transform, settings, 0).or_input()
+}
+
+fn line(
+    subject: &Subject,
+    path: &NetworkPath,
+    split: Split,
+    tally: &Tally,
+) -> anyhow::Result<String> {
+    let space = subject.supernet.space();
+    let cost = Cost::of(&space.architecture(path, subject.image_size, subject.num_classes)?);
+    let line = serde_json::json!({
+        "path": path,
+        "flops": cost.flops(Convention::Published),
+        "params": cost.params(),
+        "split": split.name(),
+        "top1": tally.top1(),
+        "top5": tally.top5(),
+        "loss": tally.loss(),
+        "images": tally.images,
+    });
+    Ok(format!("{line}\n"))
+}
