@@ -57,6 +57,7 @@ impl Identity {
         for (key, now) in &current.settings {
             match self.settings.get(key) {
                 Some(then) if then == now => {}
+                Some(_) if now.is_object() => differences.push(format!("{key} is another one")),
                 Some(then) => differences.push(format!("{key} is {now}, was {then}")),
                 None => differences.push(format!("{key} is {now}, was not set")),
             }

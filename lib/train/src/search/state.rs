@@ -37,7 +37,8 @@ pub(super) fn networks(
 
 impl Search<'_> {
     fn identity(&self) -> Identity {
-        Identity::new("search", &self.plan.settings, self.data.checksum())
+        let space = serde_json::to_value(&self.plan.space).unwrap_or_default();
+        Identity::new("search", &self.plan.settings, self.data.checksum()).with("space", space)
     }
 
     pub(super) fn save_checkpoint(&self) -> Result<(), TrainError> {

@@ -1,0 +1,442 @@
+//! Runs are a function of settings and data: repeated, interrupted anywhere and resumed, with any number of
+//! threads and workers, or after damage to a checkpoint, they leave the same bytes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
+
+mod tiny;
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cream_arch::{BoardFile, Convention, Cost};
+use cream_data::ShardSet;
+use cream_train::TrainError;
+use cream_train::report::{Report, Silent};
+use cream_train::retrain::retrain;
+use cream_train::run_folder::{Resume, RunFolder};
+use cream_train::search::search;
+use cream_train::settings::{RetrainSettings, SearchSettings};
+use tempfile::TempDir;
+
+/// What is run: a search or a retraining.
+#[derive(Clone)]
+enum Run {
+    Search(SearchSettings),
+    Retrain(RetrainSettings),
+}
+
+impl Run {
+    fn results(&self) -> &'static [&'static str] {
+        match self {
+            Self::Search(_) => &["supernet.safetensors", "board.json", "metrics.csv"],
+            Self::Retrain(_) => &["model.safetensors", "model-raw.safetensors", "metrics.csv"],
+        }
+    }
+
+    fn with_workers(&self, count: usize) -> Self {
+        let mut run = self.clone();
+        match &mut run {
+            Self::Search(settings) => settings.workers = count,
+            Self::Retrain(settings) => settings.workers = count,
+        }
+        run
+    }
+
+    fn keeping(&self, count: usize) -> Self {
+        let mut run = self.clone();
+        match &mut run {
+            Self::Search(settings) => settings.keep_checkpoints = count,
+            Self::Retrain(settings) => settings.keep_checkpoints = count,
+        }
+        run
+    }
+}
+
+/// Data with folders for runs on it.
+struct Place {
+    dir: TempDir,
+    data: Arc<ShardSet>,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let shards = dir.path().join("data");
+        tiny::write_shards(&shards);
+        Self { data: Arc::new(ShardSet::open(&shards).unwrap()), dir }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn go(
+        &self,
+        run: &Run,
+        name: &str,
+        resume: &Resume,
+        report: &mut dyn Report,
+    ) -> Result<(), TrainError> {
+        let folder = RunFolder::create(self.path(name)).unwrap();
+        match run {
+            Run::Search(settings) => {
+                let plan = tiny::search_plan(settings.clone());
+                search(&plan, &self.data, &folder, resume, report).map(drop)
+            }
+            Run::Retrain(settings) => {
+                let plan = tiny::retrain_plan(settings.clone());
+                retrain(&plan, &self.data, &folder, resume, report).map(drop)
+            }
+        }
+    }
+
+    /// Runs to the end and returns the bytes of the results.
+    fn finish(&self, run: &Run, name: &str) -> Vec<Vec<u8>> {
+        self.go(run, name, &Resume::Auto, &mut Silent).unwrap();
+        self.results(run, name)
+    }
+
+    fn results(&self, run: &Run, name: &str) -> Vec<Vec<u8>> {
+        let read = |file: &&str| fs::read(self.path(name).join(file)).unwrap();
+        run.results().iter().map(read).collect()
+    }
+
+    fn interrupt(&self, run: &Run, name: &str, at: At) {
+        let go = || self.go(run, name, &Resume::Auto, &mut Interrupt { at, seen: 0 });
+        let stopped = catch_unwind(AssertUnwindSafe(go)).unwrap_err();
+        assert!(stopped.is::<At>());
+        let written = |file: &str| self.path(name).join(file).exists();
+        assert!(!written(run.results()[0]) && !written(run.results()[1]), "{name}");
+    }
+
+    /// Steps of the checkpoints that are there.
+    fn checkpoints(&self, name: &str) -> Vec<u64> {
+        let files = fs::read_dir(self.path(name).join("checkpoints")).unwrap();
+        let step = |path: PathBuf| {
+            path.file_stem().unwrap().to_str().unwrap()["step-".len()..].parse().unwrap()
+        };
+        let mut steps: Vec<u64> = files.map(|file| step(file.unwrap().path())).collect();
+        steps.sort_unstable();
+        steps
+    }
+
+    fn checkpoint(&self, name: &str, step: u64) -> PathBuf {
+        self.path(name).join(format!("checkpoints/step-{step:09}.safetensors"))
+    }
+}
+
+/// Where a run is cut off, counted from where it began or was taken up.
+#[derive(Clone, Copy, Debug)]
+enum At {
+    /// After this many steps, before a checkpoint of the last one.
+    Step(usize),
+    /// At this message: the first of a new run comes when an epoch's row is in the metrics and its checkpoint is
+    /// not yet written; a resumed run says first where it resumes.
+    Message(usize),
+}
+
+struct Interrupt {
+    at: At,
+    seen: usize,
+}
+
+impl Interrupt {
+    fn count(&mut self, limit: usize) {
+        self.seen += 1;
+        if self.seen == limit {
+            resume_unwind(Box::new(self.at));
+        }
+    }
+}
+
+impl Report for Interrupt {
+    fn begin(&mut self, _: u64, _: u64, _: &'static str) {}
+    fn end(&mut self) {}
+
+    fn advance(&mut self, _: u64, _: String) {
+        if let At::Step(limit) = self.at {
+            self.count(limit);
+        }
+    }
+
+    fn message(&mut self, _: &str) {
+        if let At::Message(limit) = self.at {
+            self.count(limit);
+        }
+    }
+}
+
+/// What a run says.
+#[derive(Default)]
+struct Messages(Vec<String>);
+
+impl Report for Messages {
+    fn begin(&mut self, _: u64, _: u64, _: &'static str) {}
+    fn advance(&mut self, _: u64, _: String) {}
+    fn end(&mut self) {}
+
+    fn message(&mut self, text: &str) {
+        self.0.push(text.to_owned());
+    }
+}
+
+fn same(run: &Run, expected: &[Vec<u8>], found: &[Vec<u8>], what: &str) {
+    for (name, (a, b)) in run.results().iter().zip(expected.iter().zip(found)) {
+        assert!(a == b, "{name} differs: {what}");
+    }
+}
+
+fn in_pool(threads: usize, work: impl FnOnce() + Send) {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work);
+}
+
+/// Cuts a run off in every kind of place, twice in two of them; `last_step` is of the run.
+fn interrupted_runs_end_alike(run: &Run, last_step: usize) {
+    let place = Place::new();
+    let expected = place.finish(run, "whole");
+    let cuts: [&[At]; 6] = [
+        &[At::Step(1)],
+        &[At::Step(5)],
+        &[At::Step(last_step)],
+        &[At::Message(1)],
+        // The resumed run's second message is its next epoch's end.
+        &[At::Message(2), At::Message(2)],
+        &[At::Step(7), At::Step(1)],
+    ];
+    for cuts in cuts {
+        let name = format!("{cuts:?}");
+        for &at in cuts {
+            place.interrupt(run, &name, at);
+        }
+        same(run, &expected, &place.finish(run, &name), &name);
+    }
+}
+
+#[test]
+fn interrupted_searches_end_alike() {
+    interrupted_runs_end_alike(&Run::Search(tiny::search_settings()), 12);
+}
+
+#[test]
+fn interrupted_retrainings_end_alike() {
+    interrupted_runs_end_alike(&Run::Retrain(tiny::retrain_settings()), 18);
+}
+
+/// Also that a finished run can be resumed from any of its checkpoints, and that they are where they should be.
+fn every_checkpoint_leads_to_the_same_end(run: &Run, steps: &[u64]) {
+    let place = Place::new();
+    let run = run.keeping(100);
+    let expected = place.finish(&run, "whole");
+    assert_eq!(place.checkpoints("whole"), steps);
+    // Later checkpoints and results are still there.
+    for &step in steps {
+        let from = Resume::From(place.checkpoint("whole", step));
+        let mut messages = Messages::default();
+        place.go(&run, "whole", &from, &mut messages).unwrap();
+        assert!(messages.0[0].contains(&format!("step {step})")), "{:?}", messages.0);
+        same(&run, &expected, &place.results(&run, "whole"), &format!("from step {step}"));
+    }
+    let few = run.keeping(2);
+    place.finish(&few, "few");
+    assert_eq!(place.checkpoints("few"), steps[steps.len() - 2..]);
+}
+
+#[test]
+fn every_checkpoint_of_a_search_leads_to_the_same_end() {
+    let run = Run::Search(tiny::search_settings());
+    every_checkpoint_leads_to_the_same_end(&run, &[3, 4, 6, 8, 9, 12]);
+}
+
+#[test]
+fn every_checkpoint_of_a_retraining_leads_to_the_same_end() {
+    let run = Run::Retrain(tiny::retrain_settings());
+    every_checkpoint_leads_to_the_same_end(&run, &[4, 6, 8, 12, 16, 18]);
+}
+
+fn threads_and_workers_change_nothing(run: &Run) {
+    let place = Place::new();
+    let expected = place.finish(run, "reference");
+    for (threads, workers) in [(1, 0), (2, 1), (3, 3)] {
+        let name = format!("{threads} threads, {workers} workers");
+        in_pool(threads, || {
+            let found = place.finish(&run.with_workers(workers), &name);
+            same(run, &expected, &found, &name);
+        });
+    }
+    // Also half of a run each.
+    place.interrupt(&run.with_workers(3), "mixed", At::Step(7));
+    let found = place.finish(&run.with_workers(0), "mixed");
+    same(run, &expected, &found, "other workers after resuming");
+}
+
+#[test]
+fn threads_and_workers_change_nothing_in_a_search() {
+    threads_and_workers_change_nothing(&Run::Search(tiny::search_settings()));
+}
+
+#[test]
+fn threads_and_workers_change_nothing_in_a_retraining() {
+    threads_and_workers_change_nothing(&Run::Retrain(tiny::retrain_settings()));
+}
+
+fn damage_is_passed_over(run: &Run) {
+    let place = Place::new();
+    let expected = place.finish(run, "whole");
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 3] = [
+        ("cut short", |path| {
+            let bytes = fs::read(path).unwrap();
+            fs::write(path, &bytes[..bytes.len() - 7]).unwrap();
+        }),
+        ("empty", |path| fs::write(path, b"").unwrap()),
+        ("overwritten", |path| {
+            let bytes = fs::read(path).unwrap();
+            fs::write(path, vec![0xff; bytes.len()]).unwrap();
+        }),
+    ];
+    for (name, damage) in damages {
+        place.interrupt(run, name, At::Step(8));
+        let steps = place.checkpoints(name);
+        damage(&place.checkpoint(name, steps[1]));
+        let mut messages = Messages::default();
+        place.go(run, name, &Resume::Auto, &mut messages).unwrap();
+        let text = messages.0.join("\n");
+        assert!(text.contains(&format!("step-{:09}.safetensors", steps[1])), "{text}");
+        assert!(text.contains(&format!("step {})", steps[0])), "{text}");
+        same(run, &expected, &place.results(run, name), name);
+    }
+    // With nothing left to pass over to, the run stops rather than starts anew.
+    place.interrupt(run, "all", At::Step(8));
+    for step in place.checkpoints("all") {
+        fs::write(place.checkpoint("all", step), b"").unwrap();
+    }
+    let error = place.go(run, "all", &Resume::Auto, &mut Silent).unwrap_err();
+    assert!(matches!(error, TrainError::Checkpoint { .. }) && error.is_input(), "{error}");
+    place.go(run, "all", &Resume::Never, &mut Silent).unwrap();
+    same(run, &expected, &place.results(run, "all"), "anew over damaged checkpoints");
+}
+
+#[test]
+fn damaged_checkpoints_of_a_search_are_passed_over() {
+    damage_is_passed_over(&Run::Search(tiny::search_settings()));
+}
+
+#[test]
+fn damaged_checkpoints_of_a_retraining_are_passed_over() {
+    damage_is_passed_over(&Run::Retrain(tiny::retrain_settings()));
+}
+
+#[test]
+fn other_settings_are_refused_by_name() {
+    let place = Place::new();
+    let started = tiny::search_settings();
+    place.interrupt(&Run::Search(started.clone()), "search", At::Step(5));
+    let refusal = |settings: SearchSettings| {
+        let run = Run::Search(settings);
+        let error = place.go(&run, "search", &Resume::Auto, &mut Silent).unwrap_err();
+        assert!(error.is_input(), "{error}");
+        error.to_string()
+    };
+    let text = refusal(SearchSettings { label_smoothing: 0.2, ..started.clone() });
+    assert!(text.contains("label-smoothing is 0.2, was 0.1"), "{text}");
+    let text = refusal(SearchSettings { seed: 1, epochs: 4, ..started.clone() });
+    assert!(text.contains("epochs is 4, was 3") && text.contains("seed is 1, was 0"), "{text}");
+    let mut other = started.clone();
+    other.augmentation.shift = 2;
+    assert!(refusal(other).contains("shift is 2, was 3"));
+    // Those that change nothing may change.
+    let free = SearchSettings {
+        threads: Some(1),
+        workers: 0,
+        device: "cpu".to_owned(),
+        checkpoint_steps: 1,
+        keep_checkpoints: 5,
+        ..started
+    };
+    place.finish(&Run::Search(free), "search");
+}
+
+#[test]
+fn another_space_network_or_data_set_is_refused() {
+    let place = Place::new();
+    let folder = RunFolder::create(place.path("search")).unwrap();
+    place.interrupt(&Run::Search(tiny::search_settings()), "search", At::Step(5));
+    let mut plan = tiny::search_plan(tiny::search_settings());
+    // Shapes are the same, so nothing but the description can tell.
+    plan.space.norm.momentum = 0.2;
+    let error = search(&plan, &place.data, &folder, &Resume::Auto, &mut Silent).unwrap_err();
+    assert!(error.is_input() && error.to_string().contains("space"), "{error}");
+
+    let run = Run::Retrain(tiny::retrain_settings());
+    place.interrupt(&run, "retrain", At::Step(5));
+    let folder = RunFolder::create(place.path("retrain")).unwrap();
+    let mut plan = tiny::retrain_plan(tiny::retrain_settings());
+    plan.architecture.norm.momentum = 0.2;
+    let error = retrain(&plan, &place.data, &folder, &Resume::Auto, &mut Silent).unwrap_err();
+    assert!(error.is_input() && error.to_string().contains("architecture"), "{error}");
+
+    tiny::write_shards_of(&place.path("other"), tiny::CLASSES);
+    let mut index = fs::read_to_string(place.path("other/index.json")).unwrap();
+    index = index.replace("\"made\": {}", "\"made\": {\"by\": \"another\"}");
+    fs::write(place.path("other/index.json"), index).unwrap();
+    let other = Arc::new(ShardSet::open(place.path("other")).unwrap());
+    let plan = tiny::retrain_plan(tiny::retrain_settings());
+    let error = retrain(&plan, &other, &folder, &Resume::Auto, &mut Silent).unwrap_err();
+    assert!(error.is_input() && error.to_string().contains("data set"), "{error}");
+
+    let newest = place.checkpoints("search")[1];
+    let wrong = Resume::From(place.checkpoint("search", newest));
+    let error = place.go(&run, "retrain", &wrong, &mut Silent).unwrap_err();
+    assert!(error.to_string().contains("belongs to a search, not a retrain"), "{error}");
+}
+
+#[test]
+fn the_board_keeps_to_the_interval_and_the_matching_network_learns() {
+    let place = Place::new();
+    let run = Run::Search(tiny::search_settings());
+    let found = place.finish(&run, "search");
+    let board = BoardFile::from_json(std::str::from_utf8(&found[1]).unwrap()).unwrap();
+    assert!(!board.entries.is_empty() && board.entries.len() <= 4);
+    let (cheapest, costliest) = tiny::costs().range();
+    let interval = tiny::interval();
+    assert!(interval.min > cheapest && interval.max < costliest, "the limits bind");
+    for entry in &board.entries {
+        let network = tiny::space().architecture(&entry.path, tiny::SIZE, 4).unwrap();
+        let flops = Cost::of(&network).flops(Convention::Published);
+        assert!(interval.contains(flops) && flops == entry.flops, "{}: {flops}", entry.path);
+        assert!(entry.validation_top1.is_some());
+    }
+    let ranks: Vec<f64> = board.entries.iter().filter_map(|entry| entry.validation_top1).collect();
+    assert!(ranks.is_sorted_by(|a, b| a >= b), "{ranks:?}");
+    let idle = SearchSettings { meta_interval: 1000, ..tiny::search_settings() };
+    assert!(place.finish(&Run::Search(idle), "idle")[0] != found[0], "updates change the supernet");
+}
+
+#[test]
+fn metrics_have_a_row_per_epoch_and_no_other() {
+    let place = Place::new();
+    let run = Run::Search(tiny::search_settings());
+    let metrics = String::from_utf8(place.finish(&run, "search").remove(2)).unwrap();
+    let rows: Vec<&str> = metrics.lines().collect();
+    assert_eq!(
+        rows[0],
+        "epoch,step,learning_rate,train_loss,train_top1,board_entries,best_search_val_top1,best_flops,best_path"
+    );
+    assert_eq!(rows.len(), 4);
+    // The board opens with the second epoch.
+    assert!(rows[1].starts_with("1,4,") && rows[1].ends_with(",0,,,"), "{}", rows[1]);
+    assert!(rows[3].starts_with("3,12,") && rows[3].contains("[["), "{}", rows[3]);
+    let settings = RetrainSettings { evaluate_epochs: 2, ..tiny::retrain_settings() };
+    let run = Run::Retrain(settings);
+    let metrics = String::from_utf8(place.finish(&run, "retrain").remove(2)).unwrap();
+    let rows: Vec<&str> = metrics.lines().collect();
+    assert_eq!(
+        rows[0],
+        "epoch,step,learning_rate,train_loss,train_top1,val_loss,val_top1,val_top5"
+    );
+    assert_eq!(rows.len(), 4);
+    assert!(rows[1].starts_with("1,6,") && rows[1].ends_with(",,,"), "{}", rows[1]);
+    assert!(rows[2].starts_with("2,12,") && !rows[2].ends_with(','), "{}", rows[2]);
+    assert!(rows[3].starts_with("3,18,") && !rows[3].ends_with(','), "{}", rows[3]);
+}
