@@ -1,11 +1,11 @@
 //! Training one network from scratch, or on from given weights.
 
+mod state;
+
 use crate::TrainError;
-use crate::checkpoint::{Checkpoint, Identity};
 use crate::ema::Ema;
 use crate::evaluate::evaluate_network;
 use crate::feed::Feed;
-use crate::initialise::KeyedInitialisation;
 use crate::optimizer::{Optimizer, clip, gradients};
 use crate::report::Report;
 use crate::run_folder::{Metrics, Resume, RunFolder};
@@ -18,7 +18,7 @@ use cream_data::keyed::{Key, Purpose, chance};
 use cream_data::{Batch, Loader, LoaderSettings, ShardSet, Split, Transform};
 use cream_nn::layers::Statistics;
 use cream_nn::ops::cross_entropy::cross_entropy;
-use cream_nn::{ChildNet, TensorFile, ToBeLoaded};
+use cream_nn::{ChildNet, ToBeLoaded};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -69,14 +69,7 @@ struct Position {
     tally: Tally,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-struct State {
-    position: Position,
-    optimizer_steps: u64,
-    metrics_bytes: u64,
-    validation: Tally,
-}
-
+/// A retraining under way.
 struct Retraining<'a> {
     plan: &'a RetrainPlan,
     data: &'a Arc<ShardSet>,
@@ -136,7 +129,7 @@ impl<'a> Retraining<'a> {
         let RetrainPlan { settings, architecture, device, .. } = plan;
         plan.check(data)?;
         let steps = data.len(Split::Train) / settings.batch;
-        let network = new_network(plan)?;
+        let network = state::network(plan)?;
         let ema = match settings.ema_decay {
             0.0 => None,
             decay => Some(Ema::new(network.weights(), decay, settings.ema_warmup)?),
@@ -270,113 +263,8 @@ impl<'a> Retraining<'a> {
     }
 
     fn non_finite(&self, loss: f64) -> TrainError {
-        let advice = match self.folder.newest_checkpoint().ok().flatten() {
-            Some(file) => format!(
-                "the last good checkpoint is {}; lower learning-rate and start anew, or resume from it",
-                file.display()
-            ),
-            None => "lower learning-rate and start anew".to_owned(),
-        };
         let what = self.plan.architecture.name.clone().unwrap_or("the network".to_owned());
-        TrainError::NonFinite {
-            loss,
-            step: self.position.step,
-            epoch: self.position.epoch,
-            what,
-            advice,
-        }
-    }
-
-    fn identity(&self) -> Identity {
-        // The name and where it came from say nothing about the network.
-        let mut network = self.plan.architecture.clone();
-        (network.name, network.provenance) = (None, None);
-        let network = serde_json::to_value(network).unwrap_or_default();
-        Identity::new("retrain", &self.plan.settings, self.data.checksum())
-            .with("architecture", network)
-    }
-
-    fn save_checkpoint(&self) -> Result<(), TrainError> {
-        let (momentum, square, optimizer_steps) = self.optimizer.state();
-        let state = State {
-            position: self.position,
-            optimizer_steps,
-            metrics_bytes: self.metrics.bytes(),
-            validation: self.validation,
-        };
-        let mut checkpoint = Checkpoint::new(self.identity(), &state)?;
-        checkpoint.put("weights", self.network.weights().tensors());
-        checkpoint.put("momentum", momentum.clone());
-        checkpoint.put("square", square.clone());
-        if let Some(ema) = &self.ema {
-            checkpoint.put("ema", ema.tensors().clone());
-        }
-        let keep = self.plan.settings.keep_checkpoints;
-        self.folder.save_checkpoint(self.position.step, &checkpoint.into_file(), keep)?;
-        Ok(())
-    }
-
-    fn resume(&mut self, resume: &Resume, report: &mut dyn Report) -> Result<(), TrainError> {
-        let found = self.folder.load_checkpoint(resume, |text| report.message(&text))?;
-        let Some((path, file)) = found else {
-            self.folder.clear()?;
-            self.metrics = self.folder.metrics(0)?;
-            return Ok(());
-        };
-        let mut checkpoint = Checkpoint::from_file(path.clone(), file, &self.identity())?;
-        let state: State = checkpoint.state()?;
-        self.network.weights().load(&checkpoint.take("weights"), |_| false)?;
-        let (momentum, square) = (checkpoint.take("momentum"), checkpoint.take("square"));
-        self.optimizer.restore(momentum, square, state.optimizer_steps);
-        if let Some(ema) = &mut self.ema {
-            ema.restore(checkpoint.take("ema"), state.position.step);
-        }
-        (self.position, self.validation) = (state.position, state.validation);
-        self.metrics = self.folder.metrics(state.metrics_bytes)?;
         let Position { epoch, step, .. } = self.position;
-        report.message(&format!("resuming from {} (epoch {epoch}, step {step})", path.display()));
-        Ok(())
+        TrainError::NonFinite { loss, step, epoch, what, advice: self.folder.advice() }
     }
-
-    fn finish(&self) -> Result<(), TrainError> {
-        let raw = self.network.weights().tensors();
-        let exported = match &self.ema {
-            Some(ema) => {
-                self.folder
-                    .write("model-raw.safetensors", &self.weights_file(raw, "raw").to_bytes()?)?;
-                self.weights_file(ema.tensors().clone(), "ema")
-            }
-            None => self.weights_file(raw, "raw"),
-        };
-        self.folder.write("model.safetensors", &exported.to_bytes()?)
-    }
-
-    fn weights_file(&self, tensors: BTreeMap<String, Tensor>, weights: &str) -> TensorFile {
-        let description = serde_json::json!({
-            "format": "cream-weights",
-            "version": 1,
-            "weights": weights,
-            "architecture": self.plan.architecture,
-            "classes": self.data.classes(),
-        });
-        TensorFile { description, tensors }
-    }
-}
-
-/// The network before its first step. Given weights may have another classifier: then that starts anew.
-fn new_network(plan: &RetrainPlan) -> Result<ChildNet, TrainError> {
-    let mut init = KeyedInitialisation::new(plan.settings.seed);
-    let network = ChildNet::new(&plan.architecture, &mut init, DType::F32, &plan.device)?;
-    let Some(given) = &plan.init else { return Ok(network) };
-    let mut given = given.clone();
-    for name in ["classifier.weight", "classifier.bias"] {
-        let own = network.weights().parameters.get(name);
-        if let (Some(own), Some(theirs)) = (own, given.get(name))
-            && own.dims() != theirs.dims()
-        {
-            given.insert(name.to_owned(), own.as_detached_tensor());
-        }
-    }
-    network.weights().load(&given, |_| false)?;
-    Ok(network)
 }

@@ -149,6 +149,17 @@ impl RunFolder {
         Ok(self.checkpoints()?.pop().map(|(_, path)| path))
     }
 
+    /// What to do after a run broke down.
+    pub fn advice(&self) -> String {
+        match self.newest_checkpoint().ok().flatten() {
+            Some(file) => format!(
+                "the last good checkpoint is {}; lower learning-rate and start anew, or resume from it",
+                file.display()
+            ),
+            None => "lower learning-rate and start anew".to_owned(),
+        }
+    }
+
     /// Checkpoints by step, oldest first.
     fn checkpoints(&self) -> Result<Vec<(u64, PathBuf)>, TrainError> {
         let folder = self.file(CHECKPOINTS);

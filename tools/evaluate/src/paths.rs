@@ -125,6 +125,9 @@ fn recalibration(
     shuffle(&mut Key::new(subject.seed, Purpose::Recalibration).rng(&[0, 0]), &mut samples);
     samples.truncate(args.batch as usize * args.recalibration_batches as usize);
     eval_batches(args, subject, data, samples)?
+        // A rest of few images would weigh as much as a whole batch.
+        .take(args.recalibration_batches as usize)
+        .filter(|batch| batch.as_ref().map_or(true, |b| b.len() > 1))
         .map(|batch| feed.images(&batch?))
         .collect::<Result<_, _>>()
         .map_err(failure)

@@ -1,6 +1,6 @@
 //! One step of the search.
 
-use super::Search;
+use super::{Position, Search};
 use crate::TrainError;
 use crate::matching::{Choice, MatchingBatch, Probe};
 use crate::optimizer::gradients;
@@ -149,21 +149,8 @@ impl Search<'_> {
     }
 
     fn non_finite(&self, loss: f64, path: &Path) -> TrainError {
-        let checkpoint = self.folder.newest_checkpoint().ok().flatten();
-        let advice = match checkpoint {
-            Some(file) => format!(
-                "the last good checkpoint is {}; lower learning-rate and start anew, or resume from it",
-                file.display()
-            ),
-            None => "lower learning-rate and start anew".to_owned(),
-        };
-        let what = format!("path {path}");
-        TrainError::NonFinite {
-            loss,
-            step: self.position.step,
-            epoch: self.position.epoch,
-            what,
-            advice,
-        }
+        let Position { epoch, step, .. } = self.position;
+        let (what, advice) = (format!("path {path}"), self.folder.advice());
+        TrainError::NonFinite { loss, step, epoch, what, advice }
     }
 }

@@ -1,0 +1,123 @@
+//! What a retraining's checkpoint holds, how it is taken up again, and what the run leaves.
+
+use super::{Position, RetrainPlan, Retraining};
+use crate::TrainError;
+use crate::checkpoint::{Checkpoint, Identity};
+use crate::initialise::KeyedInitialisation;
+use crate::report::Report;
+use crate::run_folder::Resume;
+use crate::score::Tally;
+use candle_core::{DType, Tensor};
+use cream_nn::{ChildNet, TensorFile};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The part of a checkpoint that is not tensors.
+#[derive(Debug, Serialize, Deserialize)]
+struct State {
+    position: Position,
+    optimizer_steps: u64,
+    metrics_bytes: u64,
+    validation: Tally,
+}
+
+/// The network before its first step. Given weights may have another classifier: then that starts anew.
+pub(super) fn network(plan: &RetrainPlan) -> Result<ChildNet, TrainError> {
+    let mut init = KeyedInitialisation::new(plan.settings.seed);
+    let network = ChildNet::new(&plan.architecture, &mut init, DType::F32, &plan.device)?;
+    let Some(given) = &plan.init else { return Ok(network) };
+    let mut given = given.clone();
+    for name in ["classifier.weight", "classifier.bias"] {
+        let own = network.weights().parameters.get(name);
+        if let (Some(own), Some(theirs)) = (own, given.get(name))
+            && own.dims() != theirs.dims()
+        {
+            given.insert(name.to_owned(), own.as_detached_tensor());
+        }
+    }
+    network.weights().load(&given, |_| false)?;
+    Ok(network)
+}
+
+impl Retraining<'_> {
+    fn identity(&self) -> Identity {
+        // The name and where it came from say nothing about the network.
+        let mut network = self.plan.architecture.clone();
+        (network.name, network.provenance) = (None, None);
+        let network = serde_json::to_value(network).unwrap_or_default();
+        Identity::new("retrain", &self.plan.settings, self.data.checksum())
+            .with("architecture", network)
+    }
+
+    pub(super) fn save_checkpoint(&self) -> Result<(), TrainError> {
+        let (momentum, square, optimizer_steps) = self.optimizer.state();
+        let state = State {
+            position: self.position,
+            optimizer_steps,
+            metrics_bytes: self.metrics.bytes(),
+            validation: self.validation,
+        };
+        let mut checkpoint = Checkpoint::new(self.identity(), &state)?;
+        checkpoint.put("weights", self.network.weights().tensors());
+        checkpoint.put("momentum", momentum.clone());
+        checkpoint.put("square", square.clone());
+        if let Some(ema) = &self.ema {
+            checkpoint.put("ema", ema.tensors().clone());
+        }
+        let keep = self.plan.settings.keep_checkpoints;
+        self.folder.save_checkpoint(self.position.step, &checkpoint.into_file(), keep)?;
+        Ok(())
+    }
+
+    /// Takes up a checkpoint, or starts anew.
+    pub(super) fn resume(
+        &mut self,
+        resume: &Resume,
+        report: &mut dyn Report,
+    ) -> Result<(), TrainError> {
+        let found = self.folder.load_checkpoint(resume, |text| report.message(&text))?;
+        let Some((path, file)) = found else {
+            self.folder.clear()?;
+            self.metrics = self.folder.metrics(0)?;
+            return Ok(());
+        };
+        let mut checkpoint = Checkpoint::from_file(path.clone(), file, &self.identity())?;
+        let state: State = checkpoint.state()?;
+        self.network.weights().load(&checkpoint.take("weights"), |_| false)?;
+        let (momentum, square) = (checkpoint.take("momentum"), checkpoint.take("square"));
+        self.optimizer.restore(momentum, square, state.optimizer_steps);
+        if let Some(ema) = &mut self.ema {
+            ema.restore(checkpoint.take("ema"), state.position.step);
+        }
+        (self.position, self.validation) = (state.position, state.validation);
+        self.metrics = self.folder.metrics(state.metrics_bytes)?;
+        let Position { epoch, step, .. } = self.position;
+        report.message(&format!("resuming from {} (epoch {epoch}, step {step})", path.display()));
+        Ok(())
+    }
+
+    /// Writes the results.
+    pub(super) fn finish(&self) -> Result<(), TrainError> {
+        let raw = self.network.weights().tensors();
+        let exported = match &self.ema {
+            Some(ema) => {
+                self.folder
+                    .write("model-raw.safetensors", &self.weights_file(raw, "raw").to_bytes()?)?;
+                self.weights_file(ema.tensors().clone(), "ema")
+            }
+            None => self.weights_file(raw, "raw"),
+        };
+        self.folder.write("model.safetensors", &exported.to_bytes()?)
+    }
+
+    fn weights_file(&self, tensors: BTreeMap<String, Tensor>, weights: &str) -> TensorFile {
+        let description = serde_json::json!({
+            "format": "cream-weights",
+            "version": 1,
+            "weights": weights,
+            "architecture": self.plan.architecture,
+            "classes": self.data.classes(),
+        });
+        TensorFile { description, tensors }
+    }
+}

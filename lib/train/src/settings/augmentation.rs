@@ -1,0 +1,105 @@
+//! Augmentation, shared by search and retraining, and how evaluation cuts images.
+
+use cream_arch::{EvaluationTransform, Interpolation};
+use cream_data::{EvalTransform, Filter, TrainCrop, TrainInterpolation, TrainTransform};
+use serde::{Deserialize, Serialize};
+
+/// How training images are cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CropKind {
+    /// A random rectangle, resized: photographs.
+    ResizedCrop,
+    /// No resizing; the image is padded or cropped to size and shifted: small images.
+    PadCrop,
+}
+
+/// Which augmentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Augment {
+    /// The evaluation transform.
+    None,
+    /// Random crop, flip, colour jitter and erasing.
+    Basic,
+}
+
+/// Augmentation of training images, shared by search and retraining.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Augmentation {
+    /// `basic` or `none`.
+    pub augment: Augment,
+    /// `resized-crop` or `pad-crop`; by default what fits the evaluation transform.
+    pub transform: Option<CropKind>,
+    /// Area of a resized crop, as shares of the image.
+    pub scale: [f64; 2],
+    /// Largest shift of a pad-crop in pixels.
+    pub shift: usize,
+    /// Probability of a horizontal flip.
+    pub flip: f64,
+    /// Brightness, contrast and saturation are scaled by up to 1 +- this.
+    pub colour_jitter: f64,
+    /// Probability of erasing a rectangle.
+    pub erasing: f64,
+}
+
+impl Default for Augmentation {
+    fn default() -> Self {
+        Self {
+            augment: Augment::Basic,
+            transform: None,
+            scale: [0.08, 1.0],
+            shift: 4,
+            flip: 0.5,
+            colour_jitter: 0.4,
+            erasing: 0.2,
+        }
+    }
+}
+
+impl Augmentation {
+    /// The crop: the one given, or what fits how the network is evaluated.
+    pub fn crop_kind(&self, evaluation: EvaluationTransform) -> CropKind {
+        self.transform.unwrap_or(match evaluation {
+            EvaluationTransform::ResizeCrop { .. } => CropKind::ResizedCrop,
+            EvaluationTransform::PadCrop => CropKind::PadCrop,
+        })
+    }
+
+    /// The transform for training images of `image_size` pixels; `None` when there is no augmentation.
+    pub fn train_transform(
+        &self,
+        image_size: usize,
+        evaluation: EvaluationTransform,
+    ) -> Option<TrainTransform> {
+        if self.augment == Augment::None {
+            return None;
+        }
+        let crop = match self.crop_kind(evaluation) {
+            CropKind::ResizedCrop => TrainCrop::ResizedCrop {
+                image_size,
+                scale: (self.scale[0], self.scale[1]),
+                ratio: (3.0 / 4.0, 4.0 / 3.0),
+                interpolation: TrainInterpolation::Random,
+            },
+            CropKind::PadCrop => TrainCrop::PadCrop { image_size, shift: self.shift },
+        };
+        let Self { flip, colour_jitter, erasing, .. } = *self;
+        Some(TrainTransform { crop, flip, colour_jitter, erasing })
+    }
+}
+
+/// The evaluation transform of an architecture as the loader takes it.
+pub fn eval_transform(image_size: usize, evaluation: EvaluationTransform) -> EvalTransform {
+    match evaluation {
+        EvaluationTransform::ResizeCrop { crop, interpolation } => {
+            let filter = match interpolation {
+                Interpolation::Bilinear => Filter::Bilinear,
+                Interpolation::Bicubic => Filter::Bicubic,
+            };
+            EvalTransform::ResizeCrop { image_size, crop, filter }
+        }
+        EvaluationTransform::PadCrop => EvalTransform::PadCrop { image_size },
+    }
+}

@@ -1,0 +1,159 @@
+//! The settings of a retraining.
+
+use super::{Augmentation, REFERENCE_BATCH, check, check_loop, check_positive, check_share};
+use crate::TrainError;
+use crate::optimizer::{Kind, Rule};
+use crate::schedule::{Schedule, Shape};
+use serde::{Deserialize, Serialize};
+
+/// What a network is retrained with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct RetrainSettings {
+    /// `sgd`, `rmsprop-tf` or `adamw`.
+    pub optimizer: Kind,
+    /// Passes over the data, without cool-down.
+    pub epochs: usize,
+    /// Images per step.
+    pub batch: usize,
+    /// Highest learning rate; 0.064 at a batch of 1024, scaled linearly, unless given.
+    pub learning_rate: Option<f64>,
+    /// `cosine`, `step`, `linear` or `constant`.
+    pub schedule: Shape,
+    /// Change the rate every step rather than every epoch.
+    pub schedule_per_step: bool,
+    /// Epochs of linear warm-up.
+    pub warmup_epochs: usize,
+    /// Learning rate at the start of the warm-up.
+    pub warmup_learning_rate: f64,
+    /// Epochs between decays of the step schedule.
+    pub decay_epochs: f64,
+    /// Factor of each decay.
+    pub decay_rate: f64,
+    /// Where the cosine ends.
+    pub min_learning_rate: f64,
+    /// Epochs at the end of the cosine.
+    pub cooldown_epochs: usize,
+    /// Momentum; beta1 of AdamW.
+    pub momentum: f64,
+    /// Decay of the mean square: alpha of RMSProp, beta2 of AdamW.
+    pub alpha: f64,
+    /// Epsilon of RMSProp or AdamW.
+    pub epsilon: f64,
+    /// Weight decay, not on biases and norms.
+    pub weight_decay: f64,
+    /// Label smoothing.
+    pub label_smoothing: f64,
+    /// Dropout before the classifier.
+    pub dropout: f64,
+    /// Decay of the average of weights; 0 for none.
+    pub ema_decay: f64,
+    /// Shorten the average at the start of a run.
+    pub ema_warmup: bool,
+    /// Largest norm of the gradient; 0 for no limit.
+    pub clip_gradient: f64,
+    /// Epochs between evaluations on the validation split.
+    pub evaluate_epochs: usize,
+    /// Steps between checkpoints besides those at the end of every epoch; 0 for none.
+    pub checkpoint_steps: u64,
+    /// Checkpoints kept.
+    pub keep_checkpoints: usize,
+    /// Seed of every random draw.
+    pub seed: u64,
+    /// CPU threads; all cores unless given.
+    pub threads: Option<usize>,
+    /// Threads that load images.
+    pub workers: usize,
+    /// `auto`, `cpu` or `cuda[:N]`.
+    pub device: String,
+    /// Augmentation.
+    #[serde(flatten)]
+    pub augmentation: Augmentation,
+}
+
+impl Default for RetrainSettings {
+    fn default() -> Self {
+        Self {
+            optimizer: Kind::RmspropTf,
+            epochs: 500,
+            batch: 128,
+            learning_rate: None,
+            schedule: Shape::Cosine,
+            schedule_per_step: false,
+            warmup_epochs: 3,
+            warmup_learning_rate: 1e-6,
+            decay_epochs: 2.4,
+            decay_rate: 0.973,
+            min_learning_rate: 1e-5,
+            cooldown_epochs: 10,
+            momentum: 0.9,
+            alpha: 0.9,
+            epsilon: 1e-3,
+            weight_decay: 1e-5,
+            label_smoothing: 0.1,
+            dropout: 0.2,
+            ema_decay: 0.9999,
+            ema_warmup: false,
+            clip_gradient: 0.0,
+            evaluate_epochs: 1,
+            checkpoint_steps: 0,
+            keep_checkpoints: 2,
+            seed: 0,
+            threads: None,
+            workers: 1,
+            device: "auto".to_owned(),
+            augmentation: Augmentation { colour_jitter: 0.0, ..Augmentation::default() },
+        }
+    }
+}
+
+impl RetrainSettings {
+    /// The highest learning rate.
+    pub fn base_rate(&self) -> f64 {
+        self.learning_rate.unwrap_or(0.064 * self.batch as f64 / REFERENCE_BATCH)
+    }
+
+    /// The optimizer.
+    pub fn rule(&self) -> Rule {
+        let Self { optimizer: kind, momentum, alpha, epsilon, weight_decay, .. } = *self;
+        Rule { kind, momentum, alpha, epsilon, weight_decay }
+    }
+
+    /// The learning rate over time.
+    pub fn schedule(&self, steps_per_epoch: usize) -> Schedule {
+        Schedule {
+            shape: self.schedule,
+            base: self.base_rate(),
+            steps_per_epoch,
+            epochs: self.epochs,
+            warmup_epochs: self.warmup_epochs,
+            warmup_rate: self.warmup_learning_rate,
+            floor: self.min_learning_rate,
+            decay_epochs: self.decay_epochs,
+            decay_rate: self.decay_rate,
+            per_step: self.schedule_per_step,
+        }
+    }
+
+    /// Epochs with cool-down.
+    pub fn total_epochs(&self) -> usize {
+        self.epochs + if self.schedule == Shape::Cosine { self.cooldown_epochs } else { 0 }
+    }
+
+    /// # Errors
+    /// [`TrainError::Setting`] for what cannot work.
+    pub fn check(&self) -> Result<(), TrainError> {
+        check_loop(self.epochs, self.batch, self.keep_checkpoints)?;
+        check_share("label-smoothing", self.label_smoothing)?;
+        check_share("dropout", self.dropout)?;
+        check_share("momentum", self.momentum)?;
+        check_share("alpha", self.alpha)?;
+        check_share("ema-decay", self.ema_decay)?;
+        check_positive("learning-rate", self.base_rate())?;
+        check_positive("decay-epochs", self.decay_epochs)?;
+        check(self.evaluate_epochs > 0, || "evaluate-epochs is 0; give at least 1".to_owned())?;
+        check(self.warmup_epochs <= self.epochs, || {
+            format!("warmup-epochs is {} of {} epochs; give fewer", self.warmup_epochs, self.epochs)
+        })
+    }
+}
