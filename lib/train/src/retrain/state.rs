@@ -32,10 +32,11 @@ pub(super) fn network(plan: &RetrainPlan) -> Result<ChildNet, TrainError> {
         if let (Some(own), Some(theirs)) = (own, given.get(name))
             && own.dims() != theirs.dims()
         {
-            given.insert(name.to_owned(), own.as_detached_tensor());
+            given.insert(name.to_owned(), own.as_detached_tensor().copy()?);
         }
     }
-    network.weights().load(&given, |_| false)?;
+    let loaded = network.weights().load(&given, |_| false);
+    loaded.map_err(|error| TrainError::Setting(format!("the initial weights: {error}")))?;
     Ok(network)
 }
 
