@@ -37,6 +37,25 @@ pub struct SearchPlan {
     pub device: Device,
 }
 
+impl SearchPlan {
+    /// Whether the plan can be carried out on these images.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] for what cannot work.
+    pub fn check(&self, data: &ShardSet) -> Result<(), TrainError> {
+        self.settings.check()?;
+        let [train, rank] = [Split::SearchTrain, Split::SearchValidation].map(|s| data.len(s));
+        let batch = self.settings.batch;
+        if train < batch || rank == 0 {
+            return Err(TrainError::Setting(format!(
+                "the data has {train} images to search on and {rank} to rank paths with; a batch of {batch} needs \
+                 more, give a smaller --batch or make shards with another --search-val-share"
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// Where a search stands: the next batch to train on, and sums over the epoch so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Position {
@@ -112,18 +131,9 @@ impl<'a> Search<'a> {
         report: &mut dyn Report,
     ) -> Result<Self, TrainError> {
         let SearchPlan { settings, space, shape, interval, device } = plan;
-        settings.check()?;
+        plan.check(data)?;
         let classes = data.num_classes();
         let steps = data.len(Split::SearchTrain) / settings.batch;
-        if steps == 0 || data.len(Split::SearchValidation) == 0 {
-            return Err(TrainError::Setting(format!(
-                "the data has {} images to search on and {} to rank paths with; a batch of {} needs more, or make \
-                 shards with another --search-val-share",
-                data.len(Split::SearchTrain),
-                data.len(Split::SearchValidation),
-                settings.batch
-            )));
-        }
         let prior = match &settings.prior {
             Prior::Weights(weights) => weights.clone(),
             Prior::Named(_) => vec![1.0; space.choices.len()],

@@ -34,6 +34,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     device::use_threads(settings.threads).or_input()?;
     let data = Arc::new(ShardSet::open(args.data()?).or_input()?);
     let plan = plan(args, settings.clone(), &data).or_input()?;
+    plan.check(&data).or_input()?;
     let mut report = ProgressReport::new(args.style());
     report.line(&describe(&plan, args.data()?, &data).or_input()?);
     let folder = RunFolder::create(args.out()?).or_input()?;
