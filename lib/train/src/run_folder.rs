@@ -199,11 +199,9 @@ fn checkpoint_step(path: &Path) -> Option<u64> {
 }
 
 fn read_checkpoint(path: &Path) -> Result<TensorFile, TrainError> {
-    let bytes = fs::read(path).map_err(TrainError::io(path))?;
-    TensorFile::from_bytes(&bytes).map_err(|error| TrainError::Checkpoint {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    })
+    let refusal = |reason: String| TrainError::Checkpoint { path: path.to_owned(), reason };
+    let bytes = fs::read(path).map_err(|error| refusal(error.to_string()))?;
+    TensorFile::from_bytes(&bytes).map_err(|error| refusal(error.to_string()))
 }
 
 /// `metrics.csv`, one row per epoch. It holds nothing that depends on the clock, so that repeated and resumed
