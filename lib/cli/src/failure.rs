@@ -75,10 +75,16 @@ pub fn main(tool: &str, run: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
     }
 }
 
-/// The whole chain of causes on one line. Control characters become spaces, so that a file's
-/// contents quoted in a message can neither break the line nor steer the terminal.
+/// The whole chain of causes on one line, without those that the one before has quoted already.
+/// Control characters become spaces, so that a file's contents quoted in a message can neither break
+/// the line nor steer the terminal.
 fn describe(tool: &str, error: &anyhow::Error) -> String {
-    let chain = format!("{error:#}");
+    let mut chain = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !chain.ends_with(&cause) {
+            chain = format!("{chain}: {cause}");
+        }
+    }
     let words: Vec<&str> = chain.split(|c: char| c.is_control()).map(str::trim).collect();
     let words: Vec<&str> = words.into_iter().filter(|part| !part.is_empty()).collect();
     format!("{tool}: {}", words.join(" "))
@@ -116,6 +122,24 @@ mod tests {
     fn the_message_is_the_chain_on_one_line() {
         let error = anyhow::anyhow!("line 3\n  | x\r\n\u{1b}[31mred").context("arch.json");
         assert_eq!(describe("flops-count", &error), "flops-count: arch.json: line 3 | x [31mred");
+    }
+
+    #[test]
+    fn a_cause_that_the_message_quotes_is_not_said_again() {
+        #[derive(Debug)]
+        struct Quoting(io::Error);
+        impl std::fmt::Display for Quoting {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "a.tar: {}", self.0)
+            }
+        }
+        impl std::error::Error for Quoting {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                Some(&self.0)
+            }
+        }
+        let error = anyhow::Error::new(Quoting(io::Error::other("gone"))).context("reading");
+        assert_eq!(describe("t", &error), "t: reading: a.tar: gone");
     }
 
     #[test]
