@@ -1,6 +1,8 @@
 //! Runs the built tool on a tiny shard set, with networks and supernets made here.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // test code
 
+#[path = "../../../lib/arch/tests/json_schema/mod.rs"]
+mod json_schema;
 #[path = "../../../lib/train/tests/tiny/mod.rs"]
 mod tiny;
 #[path = "../../../lib/train/tests/tiny/tool.rs"]
@@ -19,9 +21,13 @@ use cream_train::report::Silent;
 use cream_train::retrain::retrain;
 use cream_train::run_folder::{Resume, RunFolder};
 use cream_train::search::search;
-use serde_json::Value;
+use json_schema::Schemas;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tool::Tool;
+
+const EVALUATION_SCHEMA: &str = include_str!("../schema/evaluation.schema.json");
+const PATH_SCORE_SCHEMA: &str = include_str!("../schema/path-score.schema.json");
 
 const EVALUATE: Tool = Tool::new("evaluate", env!("CARGO_BIN_EXE_evaluate"));
 
@@ -102,6 +108,14 @@ fn what_is_left_behind_says_the_same_as_what_is_printed() {
     let sinks = "--predictions @/p.csv --logits @/l.safetensors --save-inputs @/i.safetensors";
     let json = place.json(&format!("--weights @/run --batch 7 {sinks}"));
     assert_eq!((json["images"].as_u64(), json["split"].as_str()), (Some(20), Some("val")));
+    let wrong = [
+        ("top1", Some(json!(50.0))),
+        ("split", Some(json!("test"))),
+        ("images", Some(json!(0))),
+        ("loss", None),
+        ("extra", Some(json!(1))),
+    ];
+    holds(EVALUATION_SCHEMA, &json, &wrong);
     let (top1, loss) = (json["top1"].as_f64().unwrap(), json["loss"].as_f64().unwrap());
 
     let mut csv = csv::Reader::from_path(place.path("p.csv")).unwrap();
@@ -144,6 +158,21 @@ fn what_is_left_behind_says_the_same_as_what_is_printed() {
     let text = place.output("--weights @/run", "");
     let percent = format!("val: 20 images, top-1 {:.2} %, top-5 100.00 %, loss ", top1 * 100.0);
     assert!(text.starts_with(&percent) && text.lines().count() == 1, "{text}");
+}
+
+/// The document passes, and with any of these keys changed or taken away it does not.
+fn holds(schema: &str, document: &Value, wrong: &[(&str, Option<Value>)]) {
+    let schemas = Schemas::load();
+    assert_eq!(schemas.check_against(schema, document), Ok(()));
+    for (key, value) in wrong {
+        let mut document = document.clone();
+        let object = document.as_object_mut().unwrap();
+        match value {
+            Some(value) => object.insert((*key).to_owned(), value.clone()),
+            None => object.remove(*key),
+        };
+        assert!(schemas.check_against(schema, &document).is_err(), "{key}: {value:?}");
+    }
 }
 
 #[test]
@@ -258,6 +287,9 @@ fn paths_of_a_supernet_are_a_line_each() {
         assert_eq!(line["params"], Cost::of(network).params());
         assert_eq!((line["images"].as_u64(), &line["split"]), (Some(12), &"search-val".into()));
     }
+    let wrong =
+        [("path", Some(json!([[-1]]))), ("flops", Some(json!(0.5))), ("top5", Some(json!(1.1)))];
+    holds(PATH_SCORE_SCHEMA, &lines[0], &wrong);
     assert_eq!(lines[0], lines[2]);
     assert_ne!(lines[0]["loss"], lines[1]["loss"]);
     // The order of paths, threads and batches of images change nothing.
