@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub enum Resume {
     /// The run's newest checkpoint, if it has one.
     Auto,
-    /// Nothing: checkpoints and metrics of an earlier run are removed.
+    /// Nothing: results, checkpoints and metrics of an earlier run are removed.
     Never,
     /// This checkpoint.
     From(PathBuf),
@@ -37,6 +37,9 @@ pub struct RunFolder {
 
 const CHECKPOINTS: &str = "checkpoints";
 const METRICS: &str = "metrics.csv";
+/// What says by being there that a run is done.
+const RESULTS: [&str; 4] =
+    ["board.json", "supernet.safetensors", "model.safetensors", "model-raw.safetensors"];
 
 impl RunFolder {
     /// Opens or creates the folder.
@@ -76,20 +79,22 @@ impl RunFolder {
         })
     }
 
-    /// Forgets an earlier run's checkpoints and metrics.
+    /// Forgets an earlier run's results, checkpoints and metrics.
     ///
     /// # Errors
     /// When a file cannot be removed.
     pub fn clear(&self) -> Result<(), TrainError> {
-        for (_, path) in self.checkpoints()? {
-            fs::remove_file(&path).map_err(TrainError::io(path))?;
-        }
-        match fs::remove_file(self.file(METRICS)) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                Err(TrainError::io(self.file(METRICS))(e))
+        let checkpoints = self.checkpoints()?.into_iter().map(|(_, path)| path);
+        let files = RESULTS.iter().chain([&METRICS]).map(|name| self.file(name));
+        for path in files.chain(checkpoints) {
+            match fs::remove_file(&path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(TrainError::io(path)(e));
+                }
+                _ => {}
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     /// Writes the checkpoint of `step` and removes all but the newest `keep`.

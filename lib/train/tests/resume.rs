@@ -9,7 +9,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cream_arch::{BoardFile, Convention, Cost};
 use cream_data::ShardSet;
 use cream_train::TrainError;
 use cream_train::report::{Report, Silent};
@@ -392,51 +391,14 @@ fn another_space_network_or_data_set_is_refused() {
 }
 
 #[test]
-fn the_board_keeps_to_the_interval_and_the_matching_network_learns() {
+fn starting_anew_takes_away_what_says_that_the_run_is_done() {
     let place = Place::new();
-    let run = Run::Search(tiny::search_settings());
-    let found = place.finish(&run, "search");
-    let board = BoardFile::from_json(std::str::from_utf8(&found[1]).unwrap()).unwrap();
-    assert!(!board.entries.is_empty() && board.entries.len() <= 4);
-    let (cheapest, costliest) = tiny::costs().range();
-    let interval = tiny::interval();
-    assert!(interval.min > cheapest && interval.max < costliest, "the limits bind");
-    for entry in &board.entries {
-        let network = tiny::space().architecture(&entry.path, tiny::SIZE, 4).unwrap();
-        let flops = Cost::of(&network).flops(Convention::Published);
-        assert!(interval.contains(flops) && flops == entry.flops, "{}: {flops}", entry.path);
-        assert!(entry.validation_top1.is_some());
-    }
-    let ranks: Vec<f64> = board.entries.iter().filter_map(|entry| entry.validation_top1).collect();
-    assert!(ranks.is_sorted_by(|a, b| a >= b), "{ranks:?}");
-    let idle = SearchSettings { meta_interval: 1000, ..tiny::search_settings() };
-    assert!(place.finish(&Run::Search(idle), "idle")[0] != found[0], "updates change the supernet");
-}
-
-#[test]
-fn metrics_have_a_row_per_epoch_and_no_other() {
-    let place = Place::new();
-    let run = Run::Search(tiny::search_settings());
-    let metrics = String::from_utf8(place.finish(&run, "search").remove(2)).unwrap();
-    let rows: Vec<&str> = metrics.lines().collect();
-    assert_eq!(
-        rows[0],
-        "epoch,step,learning_rate,train_loss,train_top1,board_entries,best_search_val_top1,best_flops,best_path"
-    );
-    assert_eq!(rows.len(), 4);
-    // The board opens with the second epoch.
-    assert!(rows[1].starts_with("1,4,") && rows[1].ends_with(",0,,,"), "{}", rows[1]);
-    assert!(rows[3].starts_with("3,12,") && rows[3].contains("[["), "{}", rows[3]);
-    let settings = RetrainSettings { evaluate_epochs: 2, ..tiny::retrain_settings() };
-    let run = Run::Retrain(settings);
-    let metrics = String::from_utf8(place.finish(&run, "retrain").remove(2)).unwrap();
-    let rows: Vec<&str> = metrics.lines().collect();
-    assert_eq!(
-        rows[0],
-        "epoch,step,learning_rate,train_loss,train_top1,val_loss,val_top1,val_top5"
-    );
-    assert_eq!(rows.len(), 4);
-    assert!(rows[1].starts_with("1,6,") && rows[1].ends_with(",,,"), "{}", rows[1]);
-    assert!(rows[2].starts_with("2,12,") && !rows[2].ends_with(','), "{}", rows[2]);
-    assert!(rows[3].starts_with("3,18,") && !rows[3].ends_with(','), "{}", rows[3]);
+    let run = Run::Retrain(tiny::retrain_settings());
+    place.finish(&run, "run");
+    let mut interrupt = Interrupt { at: At::Step(5), seen: 0 };
+    let go = || place.go(&run, "run", &Resume::Never, &mut interrupt);
+    assert!(catch_unwind(AssertUnwindSafe(go)).is_err());
+    assert!(!place.path("run/model.safetensors").exists());
+    assert!(!place.path("run/model-raw.safetensors").exists());
+    assert_eq!(place.checkpoints("run"), [4]);
 }
