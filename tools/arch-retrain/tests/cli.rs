@@ -133,7 +133,13 @@ fn an_average_leaves_both_sets_of_weights() {
 fn given_weights_are_where_training_starts() {
     let place = Place::new();
     RETRAIN.succeeds(&place.retrain("first", ""), "");
-    let still = "--init @/first/model.safetensors --learning-rate 1e-12 --weight-decay 0";
+    // As PyTorch would have saved them.
+    let mut foreign = read(&place.path("first/model.safetensors"));
+    foreign.description = serde_json::Value::Null;
+    let counter = Tensor::new(7_i64, &candle_core::Device::Cpu).unwrap();
+    foreign.tensors.insert("bn1.num_batches_tracked".to_owned(), counter);
+    fs::write(place.path("foreign.safetensors"), foreign.to_bytes().unwrap()).unwrap();
+    let still = "--init @/foreign.safetensors --learning-rate 1e-12 --weight-decay 0";
     RETRAIN.succeeds(&place.retrain("second", still), "");
     let first = read(&place.path("first/model.safetensors")).tensors;
     let second = read(&place.path("second/model.safetensors")).tensors;

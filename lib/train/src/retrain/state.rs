@@ -35,7 +35,8 @@ pub(super) fn network(plan: &RetrainPlan) -> Result<ChildNet, TrainError> {
             given.insert(name.to_owned(), own.as_detached_tensor().copy()?);
         }
     }
-    let loaded = network.weights().load(&given, |_| false);
+    // PyTorch's norms count batches, which says nothing here.
+    let loaded = network.weights().load(&given, |name| name.ends_with("num_batches_tracked"));
     loaded.map_err(|error| TrainError::Setting(format!("the initial weights: {error}")))?;
     Ok(network)
 }
