@@ -78,6 +78,8 @@ struct Search<'a> {
     matching: Matching,
     prioritized: PrioritizedPaths,
     sampler: PathSampler,
+    /// The weight of each operator in `sampler`.
+    prior: Vec<f64>,
     schedule: Schedule,
     metrics: Metrics,
     position: Position,
@@ -150,6 +152,7 @@ impl<'a> Search<'a> {
             matching,
             prioritized: PrioritizedPaths::new(settings.board_size),
             sampler: PathSampler::new(space, &shape.depths, size, classes, *interval, &prior)?,
+            prior,
             schedule: Schedule::linear(settings.base_rate(), steps, settings.epochs),
             metrics: Metrics::default(),
             position: Position::default(),
@@ -194,14 +197,17 @@ impl<'a> Search<'a> {
         Transform::Eval(eval_transform(size, self.plan.space.input.evaluation))
     }
 
-    /// With the `board` prior, operators are drawn as often as the board holds them.
+    /// With the `board` prior, operators are drawn as often as the board held them when the epoch began.
     fn renew_prior(&mut self) -> Result<(), TrainError> {
         if self.plan.settings.prior == Prior::Named(PriorName::Board) {
             let SearchPlan { space, shape, interval, .. } = self.plan;
-            let prior = self.prioritized.board().prior(space.choices.len());
+            // In mid-epoch the board has moved on, and the checkpoint brought the prior along.
+            if self.position.batch == 0 {
+                self.prior = self.prioritized.board().prior(space.choices.len());
+            }
             let (size, classes) = (shape.image_size, self.data.num_classes());
             self.sampler =
-                PathSampler::new(space, &shape.depths, size, classes, *interval, &prior)?;
+                PathSampler::new(space, &shape.depths, size, classes, *interval, &self.prior)?;
         }
         Ok(())
     }

@@ -11,11 +11,12 @@ use std::sync::Arc;
 
 use cream_data::ShardSet;
 use cream_train::TrainError;
+use cream_train::optimizer::Kind;
 use cream_train::report::{Report, Silent};
 use cream_train::retrain::retrain;
 use cream_train::run_folder::{Resume, RunFolder};
 use cream_train::search::search;
-use cream_train::settings::{RetrainSettings, SearchSettings};
+use cream_train::settings::{PickMethod, Prior, PriorName, RetrainSettings, SearchSettings};
 use tempfile::TempDir;
 
 /// What is run: a search or a retraining.
@@ -220,6 +221,31 @@ fn interrupted_searches_end_alike() {
 #[test]
 fn interrupted_retrainings_end_alike() {
     interrupted_runs_end_alike(&Run::Retrain(tiny::retrain_settings()), 18);
+}
+
+/// Cut off once in mid-epoch, with every other rule that keeps something from step to step.
+#[test]
+fn other_recipes_end_alike() {
+    let (search, retrain) = (tiny::search_settings(), tiny::retrain_settings());
+    let runs = [
+        Run::Search(SearchSettings { prior: Prior::Named(PriorName::Board), ..search.clone() }),
+        Run::Search(SearchSettings { pick_method: PickMethod::Top1, ..search }),
+        Run::Retrain(RetrainSettings { ema_decay: 0.0, optimizer: Kind::Sgd, ..retrain.clone() }),
+        Run::Retrain(RetrainSettings { ema_warmup: true, optimizer: Kind::Adamw, ..retrain }),
+    ];
+    let place = Place::new();
+    for (number, run) in runs.iter().enumerate() {
+        let name = format!("whole{number}");
+        place.go(run, &name, &Resume::Auto, &mut Silent).unwrap();
+        // Past the checkpoints of steps 9 and 8, which are in the middle of an epoch.
+        let cut = format!("cut{number}");
+        place.interrupt(run, &cut, At::Step(11));
+        place.go(run, &cut, &Resume::Auto, &mut Silent).unwrap();
+        for file in ["metrics.csv", "supernet.safetensors", "board.json", "model.safetensors"] {
+            let bytes = |name: &str| fs::read(place.path(name).join(file)).ok();
+            assert!(bytes(&name) == bytes(&cut), "{file} of run {number}");
+        }
+    }
 }
 
 /// Also that a finished run can be resumed from any of its checkpoints, and that they are where they should be.

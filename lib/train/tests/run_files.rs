@@ -91,7 +91,7 @@ fn a_supernet_says_what_it_holds() {
     assert_eq!(keys(run), ["data", "format", "kind", "settings", "version"]);
     assert_eq!((&run["format"], &run["kind"]), (&json!("cream-checkpoint"), &json!("search")));
     let state = &file.description["state"];
-    assert_eq!(keys(state), ["board", "metrics_bytes", "optimizer_steps", "position"]);
+    assert_eq!(keys(state), ["board", "metrics_bytes", "optimizer_steps", "position", "prior"]);
     assert_eq!(keys(&state["position"]), ["batch", "correct", "epoch", "images", "loss", "step"]);
 }
 

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 struct State {
     position: Position,
     board: Vec<BoardEntry>,
+    prior: Vec<f64>,
     optimizer_steps: u64,
     metrics_bytes: u64,
 }
@@ -47,6 +48,7 @@ impl Search<'_> {
         let state = State {
             position: self.position,
             board,
+            prior: self.prior.clone(),
             optimizer_steps,
             metrics_bytes: self.metrics.bytes(),
         };
@@ -81,7 +83,7 @@ impl Search<'_> {
         let (capacity, probes) = (self.plan.settings.board_size, checkpoint.take("probe"));
         self.prioritized = PrioritizedPaths::restore(capacity, &state.board, &probes)
             .map_err(|reason| TrainError::Checkpoint { path: path.clone(), reason })?;
-        self.position = state.position;
+        (self.position, self.prior) = (state.position, state.prior);
         self.metrics = self.folder.metrics(state.metrics_bytes)?;
         let Position { epoch, step, .. } = self.position;
         report.message(&format!("resuming from {} (epoch {epoch}, step {step})", path.display()));
