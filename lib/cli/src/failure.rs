@@ -75,13 +75,13 @@ pub fn main(tool: &str, run: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
     }
 }
 
-/// The whole chain of causes on one line, without those that the one before has quoted already.
+/// The whole chain of causes on one line, without those that are quoted in it already.
 /// Control characters become spaces, so that a file's contents quoted in a message can neither break
 /// the line nor steer the terminal.
 fn describe(tool: &str, error: &anyhow::Error) -> String {
     let mut chain = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !chain.ends_with(&cause) {
+        if !chain.contains(&cause) {
             chain = format!("{chain}: {cause}");
         }
     }
@@ -130,7 +130,7 @@ mod tests {
         struct Quoting(io::Error);
         impl std::fmt::Display for Quoting {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                write!(f, "a.tar: {}", self.0)
+                write!(f, "a.tar: {}; copy it again", self.0)
             }
         }
         impl std::error::Error for Quoting {
@@ -139,7 +139,7 @@ mod tests {
             }
         }
         let error = anyhow::Error::new(Quoting(io::Error::other("gone"))).context("reading");
-        assert_eq!(describe("t", &error), "t: reading: a.tar: gone");
+        assert_eq!(describe("t", &error), "t: reading: a.tar: gone; copy it again");
     }
 
     #[test]

@@ -231,3 +231,15 @@ fn a_run_goes_on_only_with_its_own_settings() {
     let config = fs::read_to_string(place.path("out/config.toml")).unwrap();
     assert!(config.contains("seed = 3\n"), "{config}");
 }
+
+#[test]
+fn a_loss_that_is_no_number_stops_the_training_at_its_step() {
+    let place = Place::new();
+    let more = "--quiet --learning-rate 1e30 --checkpoint-steps 1";
+    let error = RETRAIN.fails(&place.retrain("out", more));
+    assert_eq!(error.lines().count(), 1, "{error}");
+    for text in ["the loss is NaN at step ", "checkpoints/step-", "learning-rate"] {
+        assert!(error.contains(text), "{text}: {error}");
+    }
+    assert!(!place.path("out/model.safetensors").exists());
+}

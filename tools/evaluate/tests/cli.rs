@@ -323,3 +323,22 @@ fn what_is_no_path_of_the_supernet_is_refused() {
     let error = place.refuses("--weights @/search/supernet.safetensors --arch @/arch.json", "");
     assert!(error.contains("do not fit"), "{error}");
 }
+
+#[test]
+fn a_damaged_image_and_a_place_that_cannot_be_written_end_with_status_one() {
+    let place = Place::new();
+    place.write("w.safetensors", &place.foreign());
+    let whole = "--weights @/w.safetensors --arch @/arch.json --quiet";
+    let error = EVALUATE.fails(&place.arguments(&format!("{whole} --logits @/none/l.safetensors")));
+    assert!(error.contains("none/l.safetensors"), "{error}");
+    let shard = place.path("data/val-000000.tar");
+    let mut bytes = fs::read(&shard).unwrap();
+    // The first image's bytes begin after its header of 512.
+    bytes[512 + 8..512 + 64].fill(0);
+    fs::write(&shard, bytes).unwrap();
+    let predictions = format!("{whole} --predictions @/p.csv");
+    let error = EVALUATE.fails(&place.arguments(&predictions));
+    assert!(error.contains("val-000000.tar: sample i00: "), "{error}");
+    assert_eq!((error.lines().count(), error.matches("broken PNG").count()), (1, 1), "{error}");
+    assert!(!place.path("p.csv").exists());
+}

@@ -193,3 +193,14 @@ fn wrong_files_are_named() {
     assert!(error.contains("space.toml") && error.contains("activation"), "{error}");
     assert!(!place.path("out").exists());
 }
+
+#[test]
+fn a_loss_that_is_no_number_stops_the_search_at_its_step() {
+    let place = Place::new();
+    let error = SEARCH.fails(&place.search("out", "--quiet --learning-rate 1e30"));
+    assert_eq!(error.lines().count(), 1, "{error}");
+    for text in ["the loss is NaN at step ", "path [[", "checkpoints/step-", "learning-rate"] {
+        assert!(error.contains(text), "{text}: {error}");
+    }
+    assert!(!place.path("out/board.json").exists());
+}

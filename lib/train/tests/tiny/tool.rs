@@ -59,6 +59,15 @@ impl Tool {
         errors
     }
 
+    /// What standard error says of a run that must fail with status 1.
+    pub fn fails(&self, arguments: &str) -> String {
+        let output = self.run(arguments, "");
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments}: {errors}");
+        assert!(output.stdout.is_empty(), "{arguments}");
+        errors
+    }
+
     /// Help and version, which every tool has.
     pub fn explains_itself(&self) {
         let (help, errors) = self.succeeds("--help", "");
