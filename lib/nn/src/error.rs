@@ -7,7 +7,7 @@ use thiserror::Error;
 pub enum NnError {
     /// Candle refused an operation.
     #[error(transparent)]
-    Tensor(#[from] candle_core::Error),
+    Tensor(candle_core::Error),
     /// Weights that are not those of the network.
     #[error("the weights do not fit the network ({count} differences): {first}")]
     Mismatch {
@@ -34,4 +34,15 @@ pub enum NnError {
     /// An architecture that cannot be built.
     #[error(transparent)]
     Architecture(#[from] cream_arch::ArchError),
+}
+
+impl From<candle_core::Error> for NnError {
+    /// Leaves out the backtrace that Candle prints with its errors where backtraces are switched on: what is told to
+    /// people is one line.
+    fn from(error: candle_core::Error) -> Self {
+        match error {
+            candle_core::Error::WithBacktrace { inner, .. } => Self::from(*inner),
+            error => Self::Tensor(error),
+        }
+    }
 }

@@ -19,16 +19,40 @@ pub enum Init {
 /// not depend on what else the network holds.
 pub trait Initialise {
     /// `n` values for the tensor `name`.
-    fn values(&mut self, name: &str, init: Init, n: usize) -> Vec<f64>;
+    ///
+    /// # Errors
+    /// When there are no such values to be had.
+    fn values(&mut self, name: &str, init: Init, n: usize) -> Result<Vec<f64>>;
 }
 
 /// Starts every tensor as a constant (0 where a random draw is asked for), for networks whose
 /// weights are loaded right afterwards.
-pub struct ToBeLoaded;
+pub struct ToBeLoaded {
+    left: usize,
+}
+
+impl ToBeLoaded {
+    /// For the weights in `tensors`. A network that has more elements than they is refused before it takes any
+    /// memory, whatever the file that describes it claims.
+    pub fn from_tensors(tensors: &BTreeMap<String, Tensor>) -> Self {
+        Self { left: tensors.values().map(Tensor::elem_count).sum() }
+    }
+
+    /// For weights of a network that exists already.
+    pub fn like(weights: &Weights) -> Self {
+        Self { left: weights.iter().map(|(_, var)| var.elem_count()).sum() }
+    }
+}
 
 impl Initialise for ToBeLoaded {
-    fn values(&mut self, _: &str, init: Init, n: usize) -> Vec<f64> {
-        vec![if let Init::Constant(v) = init { v } else { 0.0 }; n]
+    fn values(&mut self, name: &str, init: Init, n: usize) -> Result<Vec<f64>> {
+        match self.left.checked_sub(n) {
+            Some(left) => self.left = left,
+            None => candle_core::bail!(
+                "{name} has {n} elements, more than are left of the weights: they are another network's"
+            ),
+        }
+        Ok(vec![if let Init::Constant(v) = init { v } else { 0.0 }; n])
     }
 }
 
@@ -83,6 +107,8 @@ impl Weights {
                     tensor.dims(),
                     var.dims()
                 )),
+                // PyTorch's norms count their batches; nothing depends on it.
+                None if name.ends_with("num_batches_tracked") => {}
                 None if !ignore(name) => {
                     problems.push(format!("{name} is not part of this network"))
                 }
@@ -100,6 +126,21 @@ impl Weights {
 
     fn get(&self, name: &str) -> Option<&Var> {
         self.parameters.get(name).or_else(|| self.buffers.get(name))
+    }
+
+    /// Whether every element is a finite number.
+    ///
+    /// # Errors
+    /// When a tensor cannot be read.
+    pub fn are_finite(&self) -> Result<bool> {
+        for (_, var) in self.iter() {
+            // A product with zero is zero for finite numbers only.
+            let zero = var.as_detached_tensor().affine(0.0, 0.0)?.sum_all()?;
+            if zero.to_dtype(DType::F64)?.to_scalar::<f64>()? != 0.0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Number of elements of all parameters.
@@ -170,7 +211,11 @@ impl<'a> Builder<'a> {
 
     fn create(&mut self, name: &str, dims: &[usize], init: Init) -> Result<(String, Var)> {
         let name = self.full(name);
-        let values = self.initialise.values(&name, init, dims.iter().product());
+        let elements = dims.iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
+        let Some(elements) = elements else {
+            candle_core::bail!("{name}: shape {dims:?} is too large")
+        };
+        let values = self.initialise.values(&name, init, elements)?;
         let tensor = Tensor::from_vec(values, dims, &self.device)?.to_dtype(self.dtype)?;
         Ok((name, Var::from_tensor(&tensor)?))
     }

@@ -18,8 +18,10 @@ fn narrow() -> Space {
 fn net(golden: &Golden, dtype: DType) -> ChildNet {
     let path = Path(vec![vec![0], vec![3, 1], vec![4], vec![2, 5], vec![1]]);
     let architecture = narrow().architecture(&path, 64, 10).unwrap();
-    let net = ChildNet::new(&architecture, &mut ToBeLoaded, dtype, &Device::Cpu).unwrap();
-    net.weights().load(&golden.group("before/"), |_| false).unwrap();
+    let weights = golden.group("before/");
+    let mut init = ToBeLoaded::from_tensors(&weights);
+    let net = ChildNet::new(&architecture, &mut init, dtype, &Device::Cpu).unwrap();
+    net.weights().load(&weights, |_| false).unwrap();
     net
 }
 
@@ -73,4 +75,14 @@ fn weights_that_do_not_fit_are_listed() {
     {
         assert!(error.contains(part), "{error}");
     }
+}
+
+#[test]
+fn a_network_larger_than_its_weights_is_refused_before_it_is_built() {
+    let tensors = Golden::read("childnet.safetensors").group("before/");
+    let path = Path(vec![vec![0], vec![3, 1], vec![4], vec![2, 5], vec![1]]);
+    let architecture = narrow().architecture(&path, 64, 1_000_000).unwrap();
+    let mut init = ToBeLoaded::from_tensors(&tensors);
+    let error = ChildNet::new(&architecture, &mut init, DType::F32, &Device::Cpu).unwrap_err();
+    assert!(error.to_string().contains("classifier.weight has 48000000 elements"), "{error}");
 }

@@ -111,10 +111,11 @@ impl Checkpoint {
     ) -> Result<Self, TrainError> {
         let fail = |reason: String| TrainError::Checkpoint { path: path.clone(), reason };
         let TensorFile { mut description, tensors } = file;
-        let identity: Identity =
-            serde_json::from_value(description["run"].take()).map_err(|_| {
-                fail("not a checkpoint of a run; give one from its checkpoints folder".to_owned())
-            })?;
+        let mut take = |key: &str| description.get_mut(key).map(Value::take).unwrap_or_default();
+        let (run, state) = (take("run"), take("state"));
+        let identity: Identity = serde_json::from_value(run).map_err(|_| {
+            fail("not a checkpoint of a run; give one from its checkpoints folder".to_owned())
+        })?;
         if (identity.format.as_str(), identity.version) != (FORMAT, VERSION) {
             let found = format!("{} version {}", identity.format, identity.version);
             return Err(fail(format!("is {found}; this program reads {FORMAT} version {VERSION}")));
@@ -129,7 +130,7 @@ impl Checkpoint {
                 "was made with other settings: {list}. Use the same ones, start anew with --resume never, or use another --out"
             )));
         }
-        Ok(Self { path, identity, state: description["state"].take(), tensors })
+        Ok(Self { path, identity, state, tensors })
     }
 
     /// The state of the loop.

@@ -3,25 +3,19 @@
 use crate::TrainError;
 use candle_core::Device;
 
-/// `cpu`, `cuda`, `cuda:N`, or `auto`: the first CUDA device if this build and machine have one, else the CPU.
+/// `cpu`, or `auto`: the best device that the operators have kernels for, which is the CPU.
 ///
 /// # Errors
-/// An unknown name, or a CUDA device that cannot be had.
+/// An unknown name; or `cuda[:N]`, for which there are no kernels yet.
 pub fn open(name: &str) -> Result<Device, TrainError> {
-    let cuda = |ordinal: usize| {
-        Device::new_cuda(ordinal).map_err(|error| {
-            TrainError::Setting(format!("device {name}: {error}; use --device cpu"))
-        })
-    };
-    match name.split_once(':') {
-        None if name == "cpu" => Ok(Device::Cpu),
-        // The operators have no CUDA kernels yet, so `auto` is the CPU.
-        None if name == "auto" => Ok(Device::Cpu),
-        None if name == "cuda" => cuda(0),
-        Some(("cuda", ordinal)) if ordinal.parse::<usize>().is_ok() => {
-            cuda(ordinal.parse().unwrap_or(0))
-        }
-        _ => Err(TrainError::Setting(format!("device {name}: give auto, cpu, cuda or cuda:N"))),
+    let is_cuda = name == "cuda"
+        || name.strip_prefix("cuda:").is_some_and(|ordinal| ordinal.parse::<usize>().is_ok());
+    match name {
+        "cpu" | "auto" => Ok(Device::Cpu),
+        _ if is_cuda => Err(TrainError::Setting(format!(
+            "device {name}: this version has no CUDA kernels; use --device cpu"
+        ))),
+        _ => Err(TrainError::Setting(format!("device {name}: give auto, cpu or cuda[:N]"))),
     }
 }
 

@@ -48,7 +48,21 @@ impl Ema {
     }
 
     /// Takes up averages again after `steps` steps.
-    pub fn restore(&mut self, average: BTreeMap<String, Tensor>, steps: u64) {
+    ///
+    /// # Errors
+    /// When they are not those of this network.
+    pub fn restore(
+        &mut self,
+        average: BTreeMap<String, Tensor>,
+        steps: u64,
+    ) -> std::result::Result<(), String> {
+        let shapes = |tensors: &BTreeMap<String, Tensor>| -> Vec<(String, Vec<usize>)> {
+            tensors.iter().map(|(name, t)| (name.clone(), t.dims().to_vec())).collect()
+        };
+        if shapes(&average) != shapes(&self.average) {
+            return Err("its averages do not fit the network".to_owned());
+        }
         (self.average, self.steps) = (average, steps);
+        Ok(())
     }
 }

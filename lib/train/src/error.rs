@@ -1,5 +1,6 @@
 //! What can stop a run.
 
+use cream_data::DataError;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -11,18 +12,18 @@ pub enum TrainError {
     Network(#[from] cream_nn::NnError),
     /// The images.
     #[error(transparent)]
-    Data(#[from] cream_data::DataError),
+    Data(#[from] DataError),
     /// The space, a path or an architecture.
     #[error(transparent)]
     Architecture(#[from] cream_arch::ArchError),
     /// A setting that cannot work, with what to use instead.
     #[error("{0}")]
     Setting(String),
-    /// A loss that is no number.
-    #[error("the loss is {loss} at step {step} (epoch {epoch}, {what}); {advice}")]
+    /// A loss or weight that is no number.
+    #[error("{problem} at step {step} (epoch {epoch}, {what}); {advice}")]
     NonFinite {
-        /// What the loss is.
-        loss: f64,
+        /// What is not finite.
+        problem: String,
         /// Steps taken before.
         step: u64,
         /// Epoch, from 0.
@@ -60,7 +61,13 @@ impl TrainError {
     /// Whether the cause is what the run was given rather than what happened on its way: exit
     /// status 2 rather than 1.
     pub fn is_input(&self) -> bool {
-        matches!(self, Self::Setting(_) | Self::Architecture(_) | Self::Checkpoint { .. })
+        match self {
+            Self::Setting(_) | Self::Architecture(_) | Self::Checkpoint { .. } => true,
+            Self::Data(error) => {
+                !matches!(error, DataError::Io { .. } | DataError::WorkerLost { .. })
+            }
+            Self::Network(_) | Self::NonFinite { .. } | Self::Io { .. } => false,
+        }
     }
 }
 

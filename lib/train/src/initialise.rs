@@ -1,5 +1,6 @@
 //! Starting values of a network, drawn by (seed, tensor name).
 
+use candle_core::Result;
 use cream_data::keyed::{Key, Purpose, between, normal};
 use cream_nn::{Init, Initialise};
 
@@ -17,13 +18,13 @@ impl KeyedInitialisation {
 }
 
 impl Initialise for KeyedInitialisation {
-    fn values(&mut self, name: &str, init: Init, n: usize) -> Vec<f64> {
+    fn values(&mut self, name: &str, init: Init, n: usize) -> Result<Vec<f64>> {
         let mut rng = self.key.rng(&[name_key(name), 0]);
-        match init {
+        Ok(match init {
             Init::Normal(std) => (0..n).map(|_| normal(&mut rng) * std).collect(),
             Init::Uniform(bound) => (0..n).map(|_| between(&mut rng, -bound, bound)).collect(),
             Init::Constant(value) => vec![value; n],
-        }
+        })
     }
 }
 
@@ -41,17 +42,17 @@ mod tests {
     #[test]
     fn values_depend_on_seed_and_name_and_have_the_right_spread() {
         let mut init = KeyedInitialisation::new(1);
-        let values = init.values("a.weight", Init::Normal(0.5), 20_000);
-        assert_eq!(values, init.values("a.weight", Init::Normal(0.5), 20_000));
-        assert_ne!(values[0], init.values("b.weight", Init::Normal(0.5), 1)[0]);
+        let values = init.values("a.weight", Init::Normal(0.5), 20_000).unwrap();
+        assert_eq!(values, init.values("a.weight", Init::Normal(0.5), 20_000).unwrap());
+        assert_ne!(values[0], init.values("b.weight", Init::Normal(0.5), 1).unwrap()[0]);
         assert_ne!(
             values[0],
-            KeyedInitialisation::new(2).values("a.weight", Init::Normal(0.5), 1)[0]
+            KeyedInitialisation::new(2).values("a.weight", Init::Normal(0.5), 1).unwrap()[0]
         );
         let mean = values.iter().sum::<f64>() / 20_000.0;
         let std = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 20_000.0).sqrt();
         assert!(mean.abs() < 0.015 && (std - 0.5).abs() < 0.015, "{mean} {std}");
-        let uniform = init.values("c.weight", Init::Uniform(0.25), 5000);
+        let uniform = init.values("c.weight", Init::Uniform(0.25), 5000).unwrap();
         assert!(uniform.iter().all(|v| v.abs() <= 0.25) && uniform.iter().any(|v| v.abs() > 0.24));
     }
 }

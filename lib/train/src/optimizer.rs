@@ -101,13 +101,27 @@ impl Optimizer {
     }
 
     /// Takes up a state again.
+    ///
+    /// # Errors
+    /// Names a tensor that is not one of the network's parameters, or is missing.
     pub fn restore(
         &mut self,
         momentum: BTreeMap<String, Tensor>,
         square: BTreeMap<String, Tensor>,
         steps: u64,
-    ) {
+        parameters: &BTreeMap<String, Var>,
+    ) -> std::result::Result<(), String> {
+        for (name, tensor) in momentum.iter().chain(&square) {
+            if parameters.get(name).map(|p| p.dims()) != Some(tensor.dims()) {
+                return Err(format!("its optimizer state {name} does not fit the network"));
+            }
+        }
+        let squares = if self.rule.kind == Kind::Sgd { 0 } else { momentum.len() };
+        if square.len() != squares || (steps > 0 && momentum.is_empty()) {
+            return Err("its optimizer state is incomplete".to_owned());
+        }
         (self.momentum, self.square, self.steps) = (momentum, square, steps);
+        Ok(())
     }
 }
 

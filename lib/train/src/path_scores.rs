@@ -31,10 +31,15 @@ pub fn score_paths(
     validation: impl Iterator<Item = Result<Batch, DataError>>,
     mut advance: impl FnMut(u64),
 ) -> Result<Vec<Tally>, TrainError> {
-    let before = supernet.weights().snapshot()?;
+    let before = supernet
+        .weights()
+        .buffers
+        .values()
+        .map(|buffer| buffer.as_detached_tensor().copy())
+        .collect::<Result<Vec<_>, _>>()?;
     let scores = score(supernet, feed, paths, recalibration, validation, &mut advance);
-    for (name, buffer) in &supernet.weights().buffers {
-        buffer.set(&before[name])?;
+    for (buffer, value) in supernet.weights().buffers.values().zip(&before) {
+        buffer.set(value)?;
     }
     scores
 }

@@ -10,6 +10,8 @@ pub trait Report {
     fn end(&mut self);
     /// A line for people.
     fn message(&mut self, text: &str);
+    /// A line that is shown even where messages are not.
+    fn warning(&mut self, text: &str);
 }
 
 /// Says nothing.
@@ -20,4 +22,5 @@ impl Report for Silent {
     fn advance(&mut self, _: u64, _: String) {}
     fn end(&mut self) {}
     fn message(&mut self, _: &str) {}
+    fn warning(&mut self, _: &str) {}
 }

@@ -177,14 +177,15 @@ impl<'a> Retraining<'a> {
         let logits =
             self.network.forward(&images, &pass.with_dropout(self.dropout(batch.len())?))?;
         let loss = cross_entropy(&logits, &target)?;
-        let logits = logits.detach();
         let value = loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
         if !value.is_finite() {
-            return Err(self.non_finite(value));
+            return Err(self.non_finite(&format!("the loss is {value}")));
         }
         let weights = self.network.weights();
         let parameters = weights.parameters.iter().map(|(name, var)| (name.as_str(), var));
         let mut gradients = gradients(&mut loss.backward()?, parameters)?;
+        // With the loss goes the last hold on the graph, and on the activations in it.
+        let logits = logits.detach();
         drop(loss);
         if settings.clip_gradient > 0.0 {
             clip(&mut gradients, settings.clip_gradient)?;
@@ -257,14 +258,16 @@ impl<'a> Retraining<'a> {
             );
         };
         let (architecture, device) = (&self.plan.architecture, &self.plan.device);
-        let averaged = ChildNet::new(architecture, &mut ToBeLoaded, DType::F32, device)?;
+        let mut init = ToBeLoaded::like(self.network.weights());
+        let averaged = ChildNet::new(architecture, &mut init, DType::F32, device)?;
         averaged.weights().load(ema.tensors(), |_| false)?;
         evaluate_network(&averaged, self.data, self.loader_settings(), device)
     }
 
-    fn non_finite(&self, loss: f64) -> TrainError {
+    fn non_finite(&self, problem: &str) -> TrainError {
         let what = self.plan.architecture.name.clone().unwrap_or("the network".to_owned());
         let Position { epoch, step, .. } = self.position;
-        TrainError::NonFinite { loss, step, epoch, what, advice: self.folder.advice() }
+        let (problem, advice) = (problem.to_owned(), self.folder.advice());
+        TrainError::NonFinite { problem, step, epoch, what, advice }
     }
 }

@@ -109,11 +109,10 @@ impl RunFolder {
     ) -> Result<PathBuf, TrainError> {
         let name = format!("{CHECKPOINTS}/step-{step:09}.safetensors");
         self.write(&name, &checkpoint.to_bytes()?)?;
-        let mut all = self.checkpoints()?;
-        all.truncate(all.len().saturating_sub(keep));
-        for (_, path) in all {
-            fs::remove_file(&path).map_err(TrainError::io(path))?;
-        }
+        let mut older = self.checkpoints()?;
+        older.retain(|&(other, _)| other < step);
+        older.truncate((older.len() + 1).saturating_sub(keep.max(1)));
+        remove(older)?;
         Ok(self.file(&name))
     }
 
@@ -125,7 +124,7 @@ impl RunFolder {
     pub fn load_checkpoint(
         &self,
         resume: &Resume,
-        mut warn: impl FnMut(String),
+        mut warn: impl FnMut(&str),
     ) -> Result<Option<(PathBuf, TensorFile)>, TrainError> {
         match resume {
             Resume::Never => Ok(None),
@@ -136,7 +135,7 @@ impl RunFolder {
                     match read_checkpoint(&path) {
                         Ok(file) => return Ok(Some((path, file))),
                         Err(error) => {
-                            warn(format!("{error}; trying the one before"));
+                            warn(&format!("{error}; trying the one before"));
                             last = Some(error);
                         }
                     }
@@ -152,6 +151,16 @@ impl RunFolder {
     /// When the folder cannot be read.
     pub fn newest_checkpoint(&self) -> Result<Option<PathBuf>, TrainError> {
         Ok(self.checkpoints()?.pop().map(|(_, path)| path))
+    }
+
+    /// Removes checkpoints of steps after `step`: those of a branch that the run has left.
+    ///
+    /// # Errors
+    /// When one cannot be removed.
+    pub fn discard_after(&self, step: u64) -> Result<(), TrainError> {
+        let mut later = self.checkpoints()?;
+        later.retain(|&(other, _)| other > step);
+        remove(later)
     }
 
     /// What to do after a run broke down.
@@ -179,24 +188,21 @@ impl RunFolder {
         Ok(found)
     }
 
-    /// The metrics file, cut to its first `bytes` bytes: rows past a checkpoint are written again.
+    /// The metrics file, holding `rows` and no more: what is past a checkpoint is written again.
     ///
     /// # Errors
-    /// When the file is shorter, or cannot be written.
-    pub fn metrics(&self, bytes: u64) -> Result<Metrics, TrainError> {
-        let path = self.file(METRICS);
-        let open = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        let file = open.map_err(TrainError::io(&path))?;
-        let length = file.metadata().map_err(TrainError::io(&path))?.len();
-        if length < bytes {
-            let reason = format!(
-                "{length} bytes of metrics, {bytes} in the checkpoint; start anew with --resume never"
-            );
-            return Err(TrainError::Checkpoint { path, reason });
-        }
-        file.set_len(bytes).map_err(TrainError::io(&path))?;
-        Ok(Metrics { path, bytes })
+    /// When it cannot be written.
+    pub fn metrics(&self, rows: String) -> Result<Metrics, TrainError> {
+        self.write(METRICS, rows.as_bytes())?;
+        Ok(Metrics { path: self.file(METRICS), rows })
     }
+}
+
+fn remove(checkpoints: Vec<(u64, PathBuf)>) -> Result<(), TrainError> {
+    for (_, path) in checkpoints {
+        fs::remove_file(&path).map_err(TrainError::io(path))?;
+    }
+    Ok(())
 }
 
 fn checkpoint_step(path: &Path) -> Option<u64> {
@@ -214,13 +220,13 @@ fn read_checkpoint(path: &Path) -> Result<TensorFile, TrainError> {
 #[derive(Debug, Default)]
 pub struct Metrics {
     path: PathBuf,
-    bytes: u64,
+    rows: String,
 }
 
 impl Metrics {
-    /// Length of the file, for the checkpoint.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
+    /// The file's text, for the checkpoint.
+    pub fn rows(&self) -> &str {
+        &self.rows
     }
 
     /// Adds a row; the first one brings the header.
@@ -228,23 +234,27 @@ impl Metrics {
     /// # Errors
     /// When it cannot be written.
     pub fn append(&mut self, row: &[(&str, String)]) -> Result<(), TrainError> {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        let io = |e: csv::Error| std::io::Error::other(e.to_string());
-        let record = || -> std::io::Result<Vec<u8>> {
-            if self.bytes == 0 {
-                writer.write_record(row.iter().map(|(name, _)| name)).map_err(io)?;
-            }
-            writer.write_record(row.iter().map(|(_, value)| value)).map_err(io)?;
-            writer.into_inner().map_err(|e| std::io::Error::other(e.to_string()))
-        };
-        let text = record().map_err(TrainError::io(&self.path))?;
+        let text = csv_lines(row, self.rows.is_empty())
+            .map_err(|e| TrainError::io(&self.path)(std::io::Error::other(e)))?;
         let append = || -> std::io::Result<()> {
             let mut file = fs::OpenOptions::new().append(true).open(&self.path)?;
-            file.write_all(&text)?;
+            file.write_all(text.as_bytes())?;
             file.sync_all()
         };
         append().map_err(TrainError::io(&self.path))?;
-        self.bytes += text.len() as u64;
+        self.rows.push_str(&text);
         Ok(())
     }
+}
+
+fn csv_lines(
+    row: &[(&str, String)],
+    header: bool,
+) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    if header {
+        writer.write_record(row.iter().map(|(name, _)| name))?;
+    }
+    writer.write_record(row.iter().map(|(_, value)| value))?;
+    Ok(String::from_utf8(writer.into_inner()?)?)
 }

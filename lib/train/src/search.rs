@@ -78,7 +78,7 @@ struct Search<'a> {
     matching: Matching,
     prioritized: PrioritizedPaths,
     sampler: PathSampler,
-    /// The weight of each operator in `sampler`.
+    /// Weight of each choice.
     prior: Vec<f64>,
     schedule: Schedule,
     metrics: Metrics,
@@ -197,11 +197,10 @@ impl<'a> Search<'a> {
         Transform::Eval(eval_transform(size, self.plan.space.input.evaluation))
     }
 
-    /// With the `board` prior, operators are drawn as often as the board held them when the epoch began.
+    /// With the `board` prior, operators are drawn as often as the board held them at the epoch's start.
     fn renew_prior(&mut self) -> Result<(), TrainError> {
         if self.plan.settings.prior == Prior::Named(PriorName::Board) {
             let SearchPlan { space, shape, interval, .. } = self.plan;
-            // In mid-epoch the board has moved on, and the checkpoint brought the prior along.
             if self.position.batch == 0 {
                 self.prior = self.prioritized.board().prior(space.choices.len());
             }

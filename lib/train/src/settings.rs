@@ -18,15 +18,38 @@ fn check(good: bool, message: impl FnOnce() -> String) -> Result<(), TrainError>
     if good { Ok(()) } else { Err(TrainError::Setting(message())) }
 }
 
-fn check_loop(epochs: usize, batch: usize, keep: usize) -> Result<(), TrainError> {
-    check((1..=100_000).contains(&epochs), || format!("epochs is {epochs}; give 1 to 100000"))?;
-    check((2..=65_536).contains(&batch), || format!("batch is {batch}; give 2 to 65536"))?;
-    check(keep > 0, || "keep-checkpoints is 0; give at least 1".to_owned())
+fn check_loop(epochs: usize, batch: usize, keep: usize, workers: usize) -> Result<(), TrainError> {
+    check_count("epochs", epochs, 1..=100_000)?;
+    check_count("batch", batch, 2..=65_536)?;
+    check_count("keep-checkpoints", keep, 1..=1000)?;
+    check_count("workers", workers, 0..=256)
 }
 
 /// A number in [0, 1).
 fn check_share(key: &str, value: f64) -> Result<(), TrainError> {
     check((0.0..1.0).contains(&value), || format!("{key} is {value}; give at least 0 and below 1"))
+}
+
+/// A finite number in the range.
+fn check_range(
+    key: &str,
+    value: f64,
+    range: std::ops::RangeInclusive<f64>,
+) -> Result<(), TrainError> {
+    check(range.contains(&value), || {
+        format!("{key} is {value}; give {} to {}", range.start(), range.end())
+    })
+}
+
+/// A count in the range.
+fn check_count(
+    key: &str,
+    value: usize,
+    range: std::ops::RangeInclusive<usize>,
+) -> Result<(), TrainError> {
+    check(range.contains(&value), || {
+        format!("{key} is {value}; give {} to {}", range.start(), range.end())
+    })
 }
 
 fn check_positive(key: &str, value: f64) -> Result<(), TrainError> {

@@ -153,6 +153,7 @@ impl Interrupt {
 impl Report for Interrupt {
     fn begin(&mut self, _: u64, _: u64, _: &'static str) {}
     fn end(&mut self) {}
+    fn warning(&mut self, _: &str) {}
 
     fn advance(&mut self, _: u64, _: String) {
         if let At::Step(limit) = self.at {
@@ -178,6 +179,10 @@ impl Report for Messages {
 
     fn message(&mut self, text: &str) {
         self.0.push(text.to_owned());
+    }
+
+    fn warning(&mut self, text: &str) {
+        self.message(text);
     }
 }
 

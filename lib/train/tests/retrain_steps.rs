@@ -21,8 +21,10 @@ fn check(recipe: &str, rule: Rule, rate: f64) {
         let space = Space::published().with_widths(&widths).unwrap();
         let path = Path(vec![vec![1], vec![3], vec![0], vec![4], vec![2]]);
         let architecture = space.architecture(&path, 32, 5).unwrap();
-        let net = ChildNet::new(&architecture, &mut ToBeLoaded, dtype, &Device::Cpu).unwrap();
-        net.weights().load(&golden.group("before/"), |_| false).unwrap();
+        let weights = golden.group("before/");
+        let mut init = ToBeLoaded::from_tensors(&weights);
+        let net = ChildNet::new(&architecture, &mut init, dtype, &Device::Cpu).unwrap();
+        net.weights().load(&weights, |_| false).unwrap();
         let images = golden.images("input", dtype);
         let target = smoothed(&golden.labels("target"), 5, 0.1, dtype, &Device::Cpu).unwrap();
         let mut optimizer = Optimizer::new(rule);

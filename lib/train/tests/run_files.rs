@@ -91,7 +91,7 @@ fn a_supernet_says_what_it_holds() {
     assert_eq!(keys(run), ["data", "format", "kind", "settings", "version"]);
     assert_eq!((&run["format"], &run["kind"]), (&json!("cream-checkpoint"), &json!("search")));
     let state = &file.description["state"];
-    assert_eq!(keys(state), ["board", "metrics_bytes", "optimizer_steps", "position", "prior"]);
+    assert_eq!(keys(state), ["board", "metrics", "optimizer_steps", "position", "prior"]);
     assert_eq!(keys(&state["position"]), ["batch", "correct", "epoch", "images", "loss", "step"]);
 }
 
@@ -107,7 +107,7 @@ fn a_model_says_what_it_holds() {
     let file = run.tensors("checkpoints/step-000000018.safetensors");
     assert_eq!(groups(&file), ["ema", "momentum", "square", "weights"]);
     let state = &file.description["state"];
-    assert_eq!(keys(state), ["metrics_bytes", "optimizer_steps", "position", "validation"]);
+    assert_eq!(keys(state), ["metrics", "optimizer_steps", "position", "validation"]);
     assert_eq!(keys(&state["position"]), ["batch", "epoch", "loss", "step", "tally"]);
 }
 

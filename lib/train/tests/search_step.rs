@@ -38,10 +38,11 @@ fn step(dtype: DType) -> Step {
     let widths = Widths { stem: 8, stages: vec![8, 16, 16, 24, 32], last: 40, features: 48 };
     let space = Space::published().with_widths(&widths).unwrap();
     let cpu = Device::Cpu;
-    let supernet =
-        SuperNet::new(&space, &[1, 2, 1, 2, 1], CLASSES, &mut ToBeLoaded, dtype, &cpu).unwrap();
-    let matching = Matching::new(SLICE, CLASSES, &mut ToBeLoaded, dtype, &cpu).unwrap();
     let weights = golden.group("before/");
+    let mut init = ToBeLoaded::from_tensors(&weights);
+    let supernet =
+        SuperNet::new(&space, &[1, 2, 1, 2, 1], CLASSES, &mut init, dtype, &cpu).unwrap();
+    let matching = Matching::new(SLICE, CLASSES, &mut init, dtype, &cpu).unwrap();
     supernet.weights().load(&weights, |name| name.starts_with("meta_layer.")).unwrap();
     matching.weights().load(&weights, |name| !name.starts_with("meta_layer.")).unwrap();
     let images = golden.images("board/probe_images", dtype);

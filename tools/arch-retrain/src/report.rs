@@ -37,9 +37,10 @@ impl Report for ProgressReport {
     }
 
     fn message(&mut self, text: &str) {
-        if self.style.quiet {
-            return;
-        }
         self.line(text);
+    }
+
+    fn warning(&mut self, text: &str) {
+        Progress::new(0, "", self.style).warning(text);
     }
 }

@@ -1,6 +1,5 @@
 //! Paths of a supernet with its weights.
 
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,7 +7,7 @@ use anyhow::{Context, anyhow};
 use candle_core::{DType, Device, Tensor};
 use cream_arch::{Architecture, Convention, Cost, Path as NetworkPath, Space};
 use cream_cli::progress::Progress;
-use cream_cli::{Failure, OrFail, write_stdout};
+use cream_cli::{Failure, OrFail, read_text, write_stdout};
 use cream_data::keyed::{Key, Purpose, shuffle};
 use cream_data::{Loader, LoaderSettings, ShardSet, Split, Transform};
 use cream_nn::{SuperNet, ToBeLoaded};
@@ -20,6 +19,9 @@ use serde::Deserialize;
 
 use crate::args::Args;
 use crate::{check, failure, loader_settings, open, weights};
+
+/// Some ten thousand paths.
+const MAX_BYTES: u64 = 64 << 20;
 
 /// Paths whose statistics are kept at once.
 const GROUP: usize = 64;
@@ -49,7 +51,8 @@ pub fn score(args: &Args, run: &Path, device: &Device) -> Result<(), Failure> {
     let arch = args.arch.as_deref().ok_or_else(|| {
         Failure::input("--supernet needs --arch: JSON lines of paths, or - for standard input")
     })?;
-    let paths = read_paths(arch, &subject).or_input()?;
+    let text = read_text(arch, MAX_BYTES)?;
+    let paths = read_paths(arch, &text, &subject).or_input()?;
     let data = open(args)?;
     let split = args.split.unwrap_or(Split::SearchValidation);
     check(&data, subject.num_classes, split)?;
@@ -88,7 +91,9 @@ fn load(run: &Path, device: &Device) -> Result<Subject, Failure> {
     }
     let space: Space = Space::from_json(&space.to_string()).with_context(what).or_input()?;
     space.check_depths(&depths).with_context(what).or_input()?;
-    let supernet = SuperNet::new(&space, &depths, num_classes, &mut ToBeLoaded, DType::F32, device)
+    let mut init = ToBeLoaded::from_tensors(&file.tensors);
+    let supernet = SuperNet::new(&space, &depths, num_classes, &mut init, DType::F32, device)
+        .with_context(what)
         .or_input()?;
     let matching = |name: &str| name.starts_with("meta_layer.");
     supernet.weights().load(&file.tensors, matching).with_context(what).or_input()?;
@@ -96,14 +101,8 @@ fn load(run: &Path, device: &Device) -> Result<Subject, Failure> {
 }
 
 /// The paths of the architectures on a file or standard input.
-fn read_paths(arch: &str, subject: &Subject) -> anyhow::Result<Vec<NetworkPath>> {
-    let mut text = String::new();
-    if arch == "-" {
-        std::io::stdin().lock().read_to_string(&mut text).context("standard input")?;
-    } else {
-        text = std::fs::read_to_string(arch).context(arch.to_owned())?;
-    }
-    let networks = Architecture::many_from_json(&text).context(arch.to_owned())?;
+fn read_paths(arch: &str, text: &str, subject: &Subject) -> anyhow::Result<Vec<NetworkPath>> {
+    let networks = Architecture::many_from_json(text).context(arch.to_owned())?;
     let number = networks.len();
     let path = |(i, network): (usize, &Architecture)| {
         let what = || format!("{arch}: architecture {} of {number}", i + 1);

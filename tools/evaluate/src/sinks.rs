@@ -101,8 +101,8 @@ fn tensor_file(format: &str, tensors: BTreeMap<String, Tensor>) -> anyhow::Resul
 fn best(row: &[f64]) -> Vec<(usize, f64)> {
     let mut classes: Vec<(usize, f64)> = row.iter().copied().enumerate().collect();
     classes.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    classes.truncate(BEST);
-    classes
+    // A list of its own: a truncated one keeps room for every class.
+    classes.iter().take(BEST).copied().collect()
 }
 
 fn predictions(rows: &[Prediction], classes: &[String]) -> anyhow::Result<Vec<u8>> {

@@ -24,10 +24,11 @@ pub fn network(weights: &Path, args: &Args, device: &Device) -> Result<ChildNet,
         }
         None => own_architecture(&file).context(what.clone()).or_input()?,
     };
-    let network = ChildNet::new(&architecture, &mut ToBeLoaded, DType::F32, device).or_input()?;
-    // Batches counted by PyTorch's norms say nothing here.
-    let counter = |name: &str| name.ends_with("num_batches_tracked");
-    network.weights().load(&file.tensors, counter).context(what).or_input()?;
+    let mut init = ToBeLoaded::from_tensors(&file.tensors);
+    let network = ChildNet::new(&architecture, &mut init, DType::F32, device)
+        .with_context(|| what.clone())
+        .or_input()?;
+    network.weights().load(&file.tensors, |_| false).context(what).or_input()?;
     Ok(network)
 }
 

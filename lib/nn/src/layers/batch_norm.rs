@@ -57,8 +57,12 @@ impl BatchNorm {
         let variance: Vec<f64> = batch.variance.iter().map(|v| v * unbiased).collect();
         for (running, new) in [(&self.running_mean, &batch.mean), (&self.running_var, &variance)] {
             let old: Vec<f64> = running.to_dtype(DType::F64)?.to_vec1()?;
-            let mixed: Vec<f64> =
-                old.iter().zip(new).map(|(o, n)| (1.0 - momentum) * o + momentum * n).collect();
+            // A whole replacement must not touch the old value, which may be infinite.
+            let mix = |(old, new): (&f64, &f64)| match momentum {
+                1.0 => *new,
+                _ => (1.0 - momentum) * old + momentum * new,
+            };
+            let mixed: Vec<f64> = old.iter().zip(new).map(mix).collect();
             let mixed = Tensor::from_vec(mixed, running.shape(), running.device())?;
             running.set(&mixed.to_dtype(running.dtype())?)?;
         }

@@ -149,4 +149,16 @@ mod tests {
             }
         }
     }
+
+    /// A network that has gone wrong must show it in its loss.
+    #[test]
+    fn what_is_no_number_stays_so() {
+        for activation in ALL {
+            assert!(value(activation, f64::NAN).is_nan(), "{activation:?}");
+            assert!(
+                with_activation!(activation, F => F::value(f32::NAN)).is_nan(),
+                "{activation:?}"
+            );
+        }
+    }
 }

@@ -15,16 +15,16 @@ pub(crate) trait Element: WithDType + std::ops::Neg<Output = Self> {
     /// The elements of a storage of this type, to be changed in place.
     fn elements_mut(storage: &mut CpuStorage) -> Option<&mut [Self]>;
 
-    /// The larger of two numbers.
+    /// The larger of two numbers; a NaN in `self` stays, as in PyTorch.
     #[inline(always)]
     fn maximum(self, other: Self) -> Self {
-        if self > other { self } else { other }
+        if other > self { other } else { self }
     }
 
-    /// The smaller of two numbers.
+    /// The smaller of two numbers; a NaN in `self` stays, as in PyTorch.
     #[inline(always)]
     fn minimum(self, other: Self) -> Self {
-        if self < other { self } else { other }
+        if other < self { other } else { self }
     }
 
     /// 1 / (1 + e^-x).

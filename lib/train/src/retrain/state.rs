@@ -10,6 +10,7 @@ use crate::score::Tally;
 use candle_core::{DType, Tensor};
 use cream_nn::{ChildNet, TensorFile};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// The part of a checkpoint that is not tensors.
@@ -17,8 +18,18 @@ use std::collections::BTreeMap;
 struct State {
     position: Position,
     optimizer_steps: u64,
-    metrics_bytes: u64,
+    metrics: String,
     validation: Tally,
+}
+
+impl RetrainPlan {
+    /// Checksum of the weights that the run starts from; empty for random ones.
+    fn init_checksum(&self) -> String {
+        let Some(tensors) = &self.init else { return String::new() };
+        let (description, tensors) = (serde_json::Value::Null, tensors.clone());
+        let bytes = TensorFile { description, tensors }.to_bytes().unwrap_or_default();
+        Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// The network before its first step. Given weights may have another classifier: then that starts anew.
@@ -49,14 +60,18 @@ impl Retraining<'_> {
         let network = serde_json::to_value(network).unwrap_or_default();
         Identity::new("retrain", &self.plan.settings, self.data.checksum())
             .with("architecture", network)
+            .with("init", self.plan.init_checksum().into())
     }
 
     pub(super) fn save_checkpoint(&self) -> Result<(), TrainError> {
+        if !self.network.weights().are_finite()? {
+            return Err(self.non_finite("a weight is not finite"));
+        }
         let (momentum, square, optimizer_steps) = self.optimizer.state();
         let state = State {
             position: self.position,
             optimizer_steps,
-            metrics_bytes: self.metrics.bytes(),
+            metrics: self.metrics.rows().to_owned(),
             validation: self.validation,
         };
         let mut checkpoint = Checkpoint::new(self.identity(), &state)?;
@@ -77,23 +92,28 @@ impl Retraining<'_> {
         resume: &Resume,
         report: &mut dyn Report,
     ) -> Result<(), TrainError> {
-        let found = self.folder.load_checkpoint(resume, |text| report.message(&text))?;
+        let found = self.folder.load_checkpoint(resume, |text| report.warning(text))?;
         let Some((path, file)) = found else {
             self.folder.clear()?;
-            self.metrics = self.folder.metrics(0)?;
+            self.metrics = self.folder.metrics(String::new())?;
             return Ok(());
         };
         let mut checkpoint = Checkpoint::from_file(path.clone(), file, &self.identity())?;
         let state: State = checkpoint.state()?;
         self.network.weights().load(&checkpoint.take("weights"), |_| false)?;
         let (momentum, square) = (checkpoint.take("momentum"), checkpoint.take("square"));
-        self.optimizer.restore(momentum, square, state.optimizer_steps);
+        let fail = |reason: String| TrainError::Checkpoint { path: path.clone(), reason };
+        let parameters = &self.network.weights().parameters;
+        self.optimizer
+            .restore(momentum, square, state.optimizer_steps, parameters)
+            .map_err(fail)?;
         if let Some(ema) = &mut self.ema {
-            ema.restore(checkpoint.take("ema"), state.position.step);
+            ema.restore(checkpoint.take("ema"), state.position.step).map_err(fail)?;
         }
         (self.position, self.validation) = (state.position, state.validation);
-        self.metrics = self.folder.metrics(state.metrics_bytes)?;
+        self.metrics = self.folder.metrics(state.metrics)?;
         let Position { epoch, step, .. } = self.position;
+        self.folder.discard_after(step)?;
         report.message(&format!("resuming from {} (epoch {epoch}, step {step})", path.display()));
         Ok(())
     }

@@ -20,7 +20,7 @@ struct State {
     board: Vec<BoardEntry>,
     prior: Vec<f64>,
     optimizer_steps: u64,
-    metrics_bytes: u64,
+    metrics: String,
 }
 
 /// The networks before their first step.
@@ -43,14 +43,17 @@ impl Search<'_> {
     }
 
     pub(super) fn save_checkpoint(&self) -> Result<(), TrainError> {
+        if !self.supernet.weights().are_finite()? {
+            return Err(self.non_finite("a weight is not finite", "the supernet".to_owned()));
+        }
         let (board, probes) = self.prioritized.state();
         let (momentum, _, optimizer_steps) = self.optimizer.state();
         let state = State {
             position: self.position,
             board,
-            prior: self.prior.clone(),
             optimizer_steps,
-            metrics_bytes: self.metrics.bytes(),
+            prior: self.prior.clone(),
+            metrics: self.metrics.rows().to_owned(),
         };
         let mut checkpoint = Checkpoint::new(self.identity(), &state)?;
         checkpoint.put("weights", self.supernet.weights().tensors());
@@ -62,29 +65,50 @@ impl Search<'_> {
         Ok(())
     }
 
+    /// The steps of a position must be those of its epochs and batches.
+    fn check_position(&self) -> Result<(), String> {
+        let Position { epoch, batch, step, .. } = self.position;
+        let per_epoch = self.schedule.steps_per_epoch;
+        let fits = batch < per_epoch && (epoch * per_epoch + batch) as u64 == step;
+        if fits {
+            Ok(())
+        } else {
+            Err(format!("step {step} is not batch {batch} of epoch {epoch}"))
+        }
+    }
+
     /// Takes up a checkpoint, or starts anew.
     pub(super) fn resume(
         &mut self,
         resume: &Resume,
         report: &mut dyn Report,
     ) -> Result<(), TrainError> {
-        let found = self.folder.load_checkpoint(resume, |text| report.message(&text))?;
+        let found = self.folder.load_checkpoint(resume, |text| report.warning(text))?;
         let Some((path, file)) = found else {
             self.folder.clear()?;
-            self.metrics = self.folder.metrics(0)?;
+            self.metrics = self.folder.metrics(String::new())?;
             return Ok(());
         };
         let mut checkpoint = Checkpoint::from_file(path.clone(), file, &self.identity())?;
         let state: State = checkpoint.state()?;
         self.supernet.weights().load(&checkpoint.take("weights"), |_| false)?;
         self.matching.weights().load(&checkpoint.take("matching"), |_| false)?;
-        let momentum = checkpoint.take("momentum");
-        self.optimizer.restore(momentum, Default::default(), state.optimizer_steps);
+        let fail = |reason: String| TrainError::Checkpoint { path: path.clone(), reason };
+        let (momentum, parameters) =
+            (checkpoint.take("momentum"), &self.supernet.weights().parameters);
+        self.optimizer
+            .restore(momentum, Default::default(), state.optimizer_steps, parameters)
+            .map_err(fail)?;
         let (capacity, probes) = (self.plan.settings.board_size, checkpoint.take("probe"));
-        self.prioritized = PrioritizedPaths::restore(capacity, &state.board, &probes)
-            .map_err(|reason| TrainError::Checkpoint { path: path.clone(), reason })?;
+        self.prioritized =
+            PrioritizedPaths::restore(capacity, &state.board, &probes).map_err(fail)?;
+        for entry in &state.board {
+            self.supernet.path_parameters(&entry.path)?;
+        }
         (self.position, self.prior) = (state.position, state.prior);
-        self.metrics = self.folder.metrics(state.metrics_bytes)?;
+        self.check_position().map_err(fail)?;
+        self.folder.discard_after(self.position.step)?;
+        self.metrics = self.folder.metrics(state.metrics)?;
         let Position { epoch, step, .. } = self.position;
         report.message(&format!("resuming from {} (epoch {epoch}, step {step})", path.display()));
         Ok(())

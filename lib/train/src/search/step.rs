@@ -55,13 +55,16 @@ impl Search<'_> {
         let pass = self.supernet.pass(Statistics::Update).with_gradients();
         let logits = self.supernet.forward(&images, &path, &pass)?;
         let loss = cross_entropy(&logits, &target)?;
-        let logits = logits.detach();
         let loss_value = loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
         if !loss_value.is_finite() {
-            return Err(self.non_finite(loss_value, &path));
+            return Err(
+                self.non_finite(&format!("the loss is {loss_value}"), format!("path {path}"))
+            );
         }
         let parameters = self.supernet.path_parameters(&path)?;
         let gradients = gradients(&mut loss.backward()?, parameters)?;
+        // With the loss goes the last hold on the graph, and on the activations in it.
+        let logits = logits.detach();
         drop(loss);
         self.optimizer.step(&gradients, rate)?;
         let mut tally = Tally::default();
@@ -140,17 +143,17 @@ impl Search<'_> {
         let candidate = Candidate { path, flops, params, batch_score, step: self.position.step };
         self.prioritized.offer(candidate, || {
             Ok(Probe {
-                // Copies: a view would keep the whole batch.
-                images: images.narrow(0, 0, slice)?.copy()?,
+                // Storage of its own: a view, and `copy` too, would keep the whole batch.
+                images: images.narrow(0, 0, slice)?.force_contiguous()?,
                 soft_labels: softmax(&logits.narrow(0, 0, slice)?)?,
             })
         })?;
         Ok(())
     }
 
-    fn non_finite(&self, loss: f64, path: &Path) -> TrainError {
+    pub(super) fn non_finite(&self, problem: &str, what: String) -> TrainError {
         let Position { epoch, step, .. } = self.position;
-        let (what, advice) = (format!("path {path}"), self.folder.advice());
-        TrainError::NonFinite { loss, step, epoch, what, advice }
+        let (problem, advice) = (problem.to_owned(), self.folder.advice());
+        TrainError::NonFinite { problem, step, epoch, what, advice }
     }
 }

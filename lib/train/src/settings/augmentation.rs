@@ -1,5 +1,7 @@
 //! Augmentation, shared by search and retraining, and how evaluation cuts images.
 
+use super::{check, check_count, check_range};
+use crate::TrainError;
 use cream_arch::{EvaluationTransform, Interpolation};
 use cream_data::{EvalTransform, Filter, TrainCrop, TrainInterpolation, TrainTransform};
 use serde::{Deserialize, Serialize};
@@ -59,6 +61,21 @@ impl Default for Augmentation {
 }
 
 impl Augmentation {
+    /// # Errors
+    /// [`TrainError::Setting`] for what cannot work.
+    pub fn check(&self) -> Result<(), TrainError> {
+        let [low, high] = self.scale;
+        check(0.0 < low && low <= high && high <= 1.0, || {
+            format!(
+                "scale is [{low}, {high}]; give two shares of the image above 0, the smaller first"
+            )
+        })?;
+        check_count("shift", self.shift, 0..=4096)?;
+        check_range("flip", self.flip, 0.0..=1.0)?;
+        check_range("colour-jitter", self.colour_jitter, 0.0..=1.0)?;
+        check_range("erasing", self.erasing, 0.0..=1.0)
+    }
+
     /// The crop: the one given, or what fits how the network is evaluated.
     pub fn crop_kind(&self, evaluation: EvaluationTransform) -> CropKind {
         self.transform.unwrap_or(match evaluation {

@@ -1,6 +1,9 @@
 //! The settings of a retraining.
 
-use super::{Augmentation, REFERENCE_BATCH, check, check_loop, check_positive, check_share};
+use super::{
+    Augmentation, REFERENCE_BATCH, check, check_count, check_loop, check_positive, check_range,
+    check_share,
+};
 use crate::TrainError;
 use crate::optimizer::{Kind, Rule};
 use crate::schedule::{Schedule, Shape};
@@ -143,7 +146,15 @@ impl RetrainSettings {
     /// # Errors
     /// [`TrainError::Setting`] for what cannot work.
     pub fn check(&self) -> Result<(), TrainError> {
-        check_loop(self.epochs, self.batch, self.keep_checkpoints)?;
+        check_loop(self.epochs, self.batch, self.keep_checkpoints, self.workers)?;
+        self.augmentation.check()?;
+        check_count("cooldown-epochs", self.cooldown_epochs, 0..=100_000)?;
+        check_range("weight-decay", self.weight_decay, 0.0..=1.0)?;
+        check_range("warmup-learning-rate", self.warmup_learning_rate, 0.0..=1e6)?;
+        check_range("min-learning-rate", self.min_learning_rate, 0.0..=1e6)?;
+        check_range("decay-rate", self.decay_rate, 0.0..=1.0)?;
+        check_range("clip-gradient", self.clip_gradient, 0.0..=1e9)?;
+        check_positive("epsilon", self.epsilon)?;
         check_share("label-smoothing", self.label_smoothing)?;
         check_share("dropout", self.dropout)?;
         check_share("momentum", self.momentum)?;

@@ -1,6 +1,9 @@
 //! The settings of a search.
 
-use super::{Augmentation, REFERENCE_BATCH, check, check_loop, check_positive, check_share};
+use super::{
+    Augmentation, REFERENCE_BATCH, check, check_count, check_loop, check_positive, check_range,
+    check_share,
+};
 use crate::TrainError;
 use crate::optimizer::{Kind, Rule};
 use serde::{Deserialize, Serialize};
@@ -139,16 +142,18 @@ impl SearchSettings {
     /// # Errors
     /// [`TrainError::Setting`] for what cannot work.
     pub fn check(&self) -> Result<(), TrainError> {
-        check_loop(self.epochs, self.batch, self.keep_checkpoints)?;
+        check_loop(self.epochs, self.batch, self.keep_checkpoints, self.workers)?;
+        self.augmentation.check()?;
         check_share("label-smoothing", self.label_smoothing)?;
         check_share("momentum", self.momentum)?;
         check_positive("learning-rate", self.base_rate())?;
-        check(self.board_size > 0, || "board-size is 0; give at least 1".to_owned())?;
-        check(self.slice > 0, || "slice is 0; give at least 1".to_owned())?;
+        check_range("weight-decay", self.weight_decay, 0.0..=1.0)?;
+        check_range("meta-learning-rate", self.meta_learning_rate, 0.0..=1e6)?;
+        check_count("board-size", self.board_size, 1..=1000)?;
+        // Norms of the matching update see slice images, and at 1 x 1 pixels one row each.
+        check_count("slice", self.slice, 2..=256)?;
         check(self.meta_interval > 0, || "meta-interval is 0; give at least 1".to_owned())?;
-        check(self.recalibration_batches > 0, || {
-            "recalibration-batches is 0; give at least 1".to_owned()
-        })?;
+        check_count("recalibration-batches", self.recalibration_batches, 1..=10_000)?;
         let needed = 2 * self.slice;
         check(self.pick_method == PickMethod::Top1 || self.batch >= needed, || {
             format!(

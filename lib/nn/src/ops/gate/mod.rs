@@ -160,6 +160,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_number_stays_so() {
+        for kind in [Gate::HardSigmoid, Gate::Sigmoid] {
+            assert!(value(kind, f32::NAN).is_nan(), "{kind:?}");
+        }
+    }
+
+    #[test]
     fn gradients_agree_with_differences() {
         for kind in [Gate::HardSigmoid, Gate::Sigmoid] {
             check_gradients(&[&[2, 3, 2, 5], &[2, 5]], |t| gate(&t[0], &(&t[1] * 4.0)?, kind));
