@@ -1,6 +1,10 @@
 //! Training: losses, optimizers, schedules, averages, the matching network, checkpoints, and three loops that
 //! read straight down.
 
+// Unit tests share the tiny runs of the integration tests, which know this crate by its name.
+#[cfg(test)]
+extern crate self as cream_train;
+
 pub mod checkpoint;
 pub mod device;
 pub mod ema;

@@ -3,6 +3,8 @@
 
 mod state;
 mod step;
+#[cfg(test)]
+mod tests;
 
 use crate::TrainError;
 use crate::feed::Feed;

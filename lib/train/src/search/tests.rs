@@ -1,0 +1,118 @@
+//! What one step changes, and what it must not.
+
+#[path = "../../tests/tiny/mod.rs"]
+mod tiny;
+
+use super::Search;
+use crate::report::Silent;
+use crate::run_folder::{Resume, RunFolder};
+use candle_core::{DType, Tensor};
+use cream_arch::Path;
+use cream_data::keyed::{Key, Purpose};
+use cream_data::{Batch, ShardSet};
+use cream_nn::layers::Statistics;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+type Tensors = BTreeMap<String, Tensor>;
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// Names whose tensors are not bit for bit the same.
+fn changed(before: &Tensors, after: &Tensors) -> BTreeSet<String> {
+    let differs = |name: &String| before.get(name).map(values) != after.get(name).map(values);
+    before.keys().chain(after.keys()).filter(|name| differs(name)).cloned().collect()
+}
+
+fn momentum(search: &Search) -> Tensors {
+    let copy = |(name, t): (&String, &Tensor)| (name.clone(), t.copy().unwrap());
+    search.optimizer.state().0.iter().map(copy).collect()
+}
+
+/// Every name of the path's tensors.
+fn names_on(search: &Search, path: &Path) -> BTreeSet<String> {
+    let parameters = search.supernet.path_parameters(path).unwrap();
+    let buffers = search.supernet.path_buffers(path).unwrap();
+    parameters.iter().chain(&buffers).map(|(name, _)| (*name).to_owned()).collect()
+}
+
+/// Runs the first epoch, without a board, and half of the second, and hands over the search and the next batch.
+fn with_search(check: impl FnOnce(&mut Search, &Batch)) {
+    let dir = tempfile::tempdir().unwrap();
+    let shards = dir.path().join("data");
+    tiny::write_shards(&shards);
+    let data = Arc::new(ShardSet::open(&shards).unwrap());
+    let plan = tiny::search_plan(tiny::search_settings());
+    let folder = RunFolder::create(dir.path().join("run")).unwrap();
+    let mut search = Search::start(&plan, &data, &folder, &Resume::Never, &mut Silent).unwrap();
+    for batch in search.training_batches().unwrap() {
+        search.step(&batch.unwrap()).unwrap();
+    }
+    assert!(search.prioritized.board().entries.is_empty(), "closed during the warm-up");
+    search.end_epoch(0).unwrap();
+    let mut batches = search.training_batches().unwrap();
+    for batch in batches.by_ref().take(2) {
+        search.step(&batch.unwrap()).unwrap();
+    }
+    assert!(!search.prioritized.board().entries.is_empty());
+    check(&mut search, &batches.next().unwrap().unwrap());
+}
+
+/// A step with a teacher, probes and an update of the matching network changes nothing off the path, and on it the
+/// running statistics move once, by the student's batch.
+#[test]
+fn a_distilled_step_changes_its_path_only() {
+    with_search(|search, batch| {
+        let step = search.position.step;
+        let seed = search.plan.settings.seed;
+        let path = search.sampler.sample(&mut Key::new(seed, Purpose::Path).rng(&[step, 0]));
+        let before = search.supernet.weights().snapshot().unwrap();
+        let momentum_before = momentum(search);
+        let matching_before = search.matching.weights().snapshot().unwrap();
+        // The student's forward pass by hand, and back.
+        let pass = search.supernet.pass(Statistics::Update);
+        search.supernet.forward(&search.feed.images(batch).unwrap(), &path, &pass).unwrap();
+        let by_hand = search.supernet.weights().snapshot().unwrap();
+        search.supernet.weights().load(&before, |_| false).unwrap();
+
+        search.step(batch).unwrap();
+
+        let after = search.supernet.weights().snapshot().unwrap();
+        let on_path = names_on(search, &path);
+        assert!(changed(&before, &after).is_subset(&on_path));
+        assert!(changed(&momentum_before, &momentum(search)).is_subset(&on_path));
+        for (name, _) in search.supernet.path_parameters(&path).unwrap() {
+            assert!(changed(&before, &after).contains(name), "{name} has been trained");
+        }
+        for name in search.supernet.weights().buffers.keys() {
+            assert_eq!(values(&after[name]), values(&by_hand[name]), "{name}");
+        }
+        let matching_after = search.matching.weights().snapshot().unwrap();
+        let open_steps = step - 4;
+        assert_eq!(
+            open_steps % search.plan.settings.meta_interval,
+            0,
+            "this step updates the network"
+        );
+        assert!(changed(&matching_before, &matching_after).contains("meta_layer.weight"));
+    });
+}
+
+#[test]
+fn a_probe_is_the_start_of_its_batch_and_what_the_path_said_of_it() {
+    with_search(|search, batch| {
+        search.step(batch).unwrap();
+        let step = search.position.step - 1;
+        let entries = &search.prioritized.board().entries;
+        let index = entries.iter().position(|e| e.step == step).unwrap();
+        let probe = search.prioritized.probes()[index];
+        let slice = search.plan.settings.slice;
+        let images = search.feed.images(batch).unwrap().narrow(0, 0, slice).unwrap();
+        assert_eq!(values(&probe.images), values(&images.contiguous().unwrap()));
+        assert_eq!(probe.images.storage_and_layout().1.start_offset(), 0);
+        let sums = probe.soft_labels.to_dtype(DType::F64).unwrap().sum(1).unwrap();
+        assert!(sums.to_vec1::<f64>().unwrap().iter().all(|sum| (sum - 1.0).abs() < 1e-5));
+    });
+}
