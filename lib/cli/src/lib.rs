@@ -5,6 +5,7 @@
 //! - [`read_text`], [`write_stdout`] and [`write_whole`] read and write what tools exchange.
 //! - [`config`] resolves settings from flags, environment, file and defaults.
 //! - [`progress`] reports long work on standard error.
+//! - [`RunArgs`] and [`ReportArgs`] are the flags that tools share.
 //!
 //! Standard output carries data only. Tools write it with [`write_stdout`], never `println!`, which
 //! panics when the reader goes away.
@@ -13,9 +14,11 @@ pub mod config;
 mod failure;
 mod files;
 pub mod progress;
+mod run_args;
 
 pub use failure::{Failure, OrFail, main};
 pub use files::{read_text, write_stdout, write_whole};
+pub use run_args::{ReportArgs, RunArgs};
 
 /// What every tool's `--version` says: the version of the package family.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,12 +1,10 @@
 //! The command line.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Parser;
 use cream_cli::config::{Resolved, resolve};
-use cream_cli::progress::{LogFormat, Style};
-use cream_cli::{Failure, OrFail};
-use cream_train::run_folder::Resume;
+use cream_cli::{Failure, OrFail, RunArgs};
 use cream_train::settings::RetrainSettings;
 use serde::Serialize;
 
@@ -36,37 +34,12 @@ pub struct Args {
     #[arg(long, value_name = "ARCH", required_unless_present = "print_config")]
     arch: Option<String>,
 
-    /// Folder of shards
-    #[arg(long, value_name = "SHARDS", required_unless_present = "print_config")]
-    data: Option<PathBuf>,
-
-    /// Folder of the run; created if need be
-    #[arg(long, value_name = "RUN", required_unless_present = "print_config")]
-    out: Option<PathBuf>,
-
-    /// Recipe, a TOML file of settings
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    pub run: RunArgs,
 
     /// Start from these weights (safetensors); a classifier of another size starts anew
     #[arg(long, value_name = "WEIGHTS")]
     pub init: Option<PathBuf>,
-
-    /// auto: from the newest checkpoint, if there is one; never: anew; or a checkpoint file
-    #[arg(long, value_name = "auto|never|PATH", default_value = "auto")]
-    resume: String,
-
-    /// Print the settings with their sources and stop
-    #[arg(long)]
-    pub print_config: bool,
-
-    /// Print warnings and errors only
-    #[arg(long)]
-    quiet: bool,
-
-    /// Form of the progress report on standard error: text or json
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    log_format: LogFormat,
 
     #[command(flatten)]
     settings: Settings,
@@ -130,31 +103,11 @@ struct Settings {
 impl Args {
     /// The settings from all sources.
     pub fn resolve(&self) -> Result<Resolved<RetrainSettings>, Failure> {
-        resolve(&self.settings, self.config.as_deref())
+        resolve(&self.settings, self.run.config())
     }
 
     /// The architecture's file.
     pub fn arch(&self) -> Result<&str, Failure> {
         self.arch.as_deref().ok_or(anyhow::anyhow!("--arch is missing")).or_input()
-    }
-
-    /// The shards' folder.
-    pub fn data(&self) -> Result<&Path, Failure> {
-        self.data.as_deref().ok_or(anyhow::anyhow!("--data is missing")).or_input()
-    }
-
-    /// The run's folder.
-    pub fn out(&self) -> Result<&Path, Failure> {
-        self.out.as_deref().ok_or(anyhow::anyhow!("--out is missing")).or_input()
-    }
-
-    /// Where to start from.
-    pub fn resume(&self) -> Resume {
-        Resume::from_flag(&self.resume)
-    }
-
-    /// How to report.
-    pub fn style(&self) -> Style {
-        Style { quiet: self.quiet, log_format: self.log_format }
     }
 }

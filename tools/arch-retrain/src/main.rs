@@ -16,7 +16,7 @@ use cream_cli::{Failure, OrFail, read_text, write_stdout};
 use cream_data::ShardSet;
 use cream_nn::TensorFile;
 use cream_train::retrain::{RetrainPlan, retrain};
-use cream_train::run_folder::RunFolder;
+use cream_train::run_folder::{Resume, RunFolder};
 use cream_train::settings::{CropKind, RetrainSettings};
 use cream_train::{TrainError, device};
 
@@ -29,21 +29,21 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Failure> {
     let resolved = args.resolve()?;
-    if args.print_config {
+    if args.run.print_config {
         return write_stdout(resolved.print());
     }
     let settings = &resolved.settings;
     settings.check().or_input()?;
     device::use_threads(settings.threads).or_input()?;
     let architecture = architecture(args, settings)?;
-    let data = Arc::new(ShardSet::open(args.data()?).or_input()?);
+    let data = Arc::new(ShardSet::open(args.run.data()?).or_input()?);
     let init = args.init.as_deref().map(initial_weights).transpose().or_input()?;
     let device = device::open(&settings.device).or_input()?;
     let plan = RetrainPlan { settings: settings.clone(), architecture, init, device };
     plan.check(&data).or_input()?;
-    let mut report = ProgressReport::new(args.style());
-    let folder = RunFolder::create(args.out()?).or_input()?;
-    let resume = args.resume();
+    let mut report = ProgressReport::new(args.run.report.style());
+    let folder = RunFolder::create(args.run.out()?).or_input()?;
+    let resume = Resume::from_flag(&args.run.resume);
     if folder.starts_anew(&resume).or_input()? {
         folder.write("config.toml", resolved.to_toml().as_bytes()).or_run()?;
         folder.write("arch.json", plan.architecture.to_json().as_bytes()).or_run()?;

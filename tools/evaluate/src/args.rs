@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, ValueEnum};
-use cream_cli::progress::{LogFormat, Style};
+use cream_cli::ReportArgs;
 use cream_data::Split;
 
 const ABOUT: &str = "Score a network, or paths of a supernet, on images";
@@ -86,13 +86,8 @@ pub struct Args {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
 
-    /// Print warnings and errors only
-    #[arg(long)]
-    quiet: bool,
-
-    /// Form of the progress report on standard error: text or json
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    log_format: LogFormat,
+    #[command(flatten)]
+    pub report: ReportArgs,
 }
 
 /// What is scored.
@@ -136,10 +131,5 @@ impl Args {
             (_, true) => Which::Raw,
             _ => Which::Either,
         }
-    }
-
-    /// How to report.
-    pub fn style(&self) -> Style {
-        Style { quiet: self.quiet, log_format: self.log_format }
     }
 }

@@ -23,7 +23,7 @@ pub fn score(
 ) -> Result<(), Failure> {
     let split = args.split.unwrap_or(Split::Validation);
     check(data, network.architecture().num_classes, split)?;
-    let progress = Progress::new(data.len(split) as u64, "images", args.style());
+    let progress = Progress::new(data.len(split) as u64, "images", args.report.style());
     let mut tally = Tally::default();
     let mut sinks = Sinks::new(args, data.classes());
     for_each_batch(network, data, split, loader_settings(args), device, |batch, logits| {

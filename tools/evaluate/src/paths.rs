@@ -57,7 +57,7 @@ pub fn score(args: &Args, run: &Path, device: &Device) -> Result<(), Failure> {
     let split = args.split.unwrap_or(Split::SearchValidation);
     check(&data, subject.num_classes, split)?;
     let total = (paths.len() * data.len(split)) as u64;
-    let progress = Progress::new(total, "images", args.style());
+    let progress = Progress::new(total, "images", args.report.style());
     let feed = Feed::new(&subject.supernet.space().input, subject.num_classes, device);
     let recalibration = recalibration(args, &subject, &data, &feed)?;
     for group in paths.chunks(GROUP) {

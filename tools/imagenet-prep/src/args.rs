@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser};
+use cream_cli::ReportArgs;
 use cream_cli::config::{Resolved, resolve};
-use cream_cli::progress::{LogFormat, Style};
+use cream_cli::progress::Style;
 use cream_cli::{Failure, OrFail, VERSION};
 use cream_data::shards::writer::DEFAULT_SHARD_BYTES;
 use serde::{Deserialize, Serialize};
@@ -31,12 +32,8 @@ pub struct Cli {
     /// Print the settings and where each comes from, and do nothing
     #[arg(long)]
     pub print_config: bool,
-    /// Report warnings only
-    #[arg(short, long)]
-    quiet: bool,
-    /// Form of the report on standard error: text or json
-    #[arg(long, value_name = "FORM", default_value = "text")]
-    log_format: LogFormat,
+    #[command(flatten)]
+    report: ReportArgs,
 }
 
 /// Settings as given by flags.
@@ -154,7 +151,7 @@ impl Options {
             src: cli.src.clone(),
             out: cli.out.clone(),
             overwrite: cli.overwrite,
-            style: Style { quiet: cli.quiet, log_format: cli.log_format },
+            style: cli.report.style(),
             search_val_share: share("search-val-share", s.search_val_share, 0.5)?,
             val_share: s.val_share.map(|value| share("val-share", value, 0.9)).transpose()?,
             seed: s.seed,

@@ -1,12 +1,8 @@
 //! The command line.
 
-use std::path::{Path, PathBuf};
-
 use clap::Parser;
 use cream_cli::config::{Resolved, resolve};
-use cream_cli::progress::{LogFormat, Style};
-use cream_cli::{Failure, OrFail};
-use cream_train::run_folder::Resume;
+use cream_cli::{Failure, RunArgs};
 use cream_train::settings::SearchSettings;
 use serde::Serialize;
 
@@ -33,37 +29,12 @@ Settings come from flags, then CREAM_* environment variables (CREAM_EPOCHS=20), 
 #[derive(Debug, Parser)]
 #[command(name = "supernet-train", version = cream_cli::VERSION, about = ABOUT, long_about = LONG_ABOUT)]
 pub struct Args {
-    /// Folder of shards
-    #[arg(long, value_name = "SHARDS", required_unless_present = "print_config")]
-    data: Option<PathBuf>,
-
-    /// Folder of the run; created if need be
-    #[arg(long, value_name = "RUN", required_unless_present = "print_config")]
-    out: Option<PathBuf>,
-
-    /// Recipe, a TOML file of settings
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    pub run: RunArgs,
 
     /// Search space, a TOML file [default: the published one]
     #[arg(long, value_name = "FILE")]
     pub space: Option<String>,
-
-    /// auto: from the newest checkpoint, if there is one; never: anew; or a checkpoint file
-    #[arg(long, value_name = "auto|never|PATH", default_value = "auto")]
-    resume: String,
-
-    /// Print the settings with their sources and stop
-    #[arg(long)]
-    pub print_config: bool,
-
-    /// Print warnings and errors only
-    #[arg(long)]
-    quiet: bool,
-
-    /// Form of the progress report on standard error: text or json
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    log_format: LogFormat,
 
     #[command(flatten)]
     settings: Settings,
@@ -133,26 +104,6 @@ struct Settings {
 impl Args {
     /// The settings from all sources.
     pub fn resolve(&self) -> Result<Resolved<SearchSettings>, Failure> {
-        resolve(&self.settings, self.config.as_deref())
-    }
-
-    /// The shards' folder.
-    pub fn data(&self) -> Result<&Path, Failure> {
-        self.data.as_deref().ok_or(anyhow::anyhow!("--data is missing")).or_input()
-    }
-
-    /// The run's folder.
-    pub fn out(&self) -> Result<&Path, Failure> {
-        self.out.as_deref().ok_or(anyhow::anyhow!("--out is missing")).or_input()
-    }
-
-    /// Where to start from.
-    pub fn resume(&self) -> Resume {
-        Resume::from_flag(&self.resume)
-    }
-
-    /// How to report.
-    pub fn style(&self) -> Style {
-        Style { quiet: self.quiet, log_format: self.log_format }
+        resolve(&self.settings, self.run.config())
     }
 }

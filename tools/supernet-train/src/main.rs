@@ -12,7 +12,7 @@ use clap::Parser;
 use cream_arch::{EvaluationTransform, FlopsInterval, Shape, Space};
 use cream_cli::{Failure, OrFail, read_text, write_stdout};
 use cream_data::ShardSet;
-use cream_train::run_folder::RunFolder;
+use cream_train::run_folder::{Resume, RunFolder};
 use cream_train::search::{SearchPlan, search};
 use cream_train::settings::{CropKind, SearchSettings};
 use cream_train::{TrainError, device};
@@ -26,19 +26,19 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Failure> {
     let resolved = args.resolve()?;
-    if args.print_config {
+    if args.run.print_config {
         return write_stdout(resolved.print());
     }
     let settings = &resolved.settings;
     settings.check().or_input()?;
     device::use_threads(settings.threads).or_input()?;
-    let data = Arc::new(ShardSet::open(args.data()?).or_input()?);
+    let data = Arc::new(ShardSet::open(args.run.data()?).or_input()?);
     let plan = plan(args, settings.clone(), &data).or_input()?;
     plan.check(&data).or_input()?;
-    let mut report = ProgressReport::new(args.style());
-    report.line(&describe(&plan, args.data()?, &data).or_input()?);
-    let folder = RunFolder::create(args.out()?).or_input()?;
-    let resume = args.resume();
+    let mut report = ProgressReport::new(args.run.report.style());
+    report.line(&describe(&plan, args.run.data()?, &data).or_input()?);
+    let folder = RunFolder::create(args.run.out()?).or_input()?;
+    let resume = Resume::from_flag(&args.run.resume);
     if folder.starts_anew(&resume).or_input()? {
         folder.write("config.toml", resolved.to_toml().as_bytes()).or_run()?;
     }
@@ -48,7 +48,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         report.line(&format!(
             "best path {}: {flops:.3} MFLOPs, {score:.2} % of the search-validation images; export it with `path-export {}`",
             best.path,
-            args.out()?.display()
+            args.run.out()?.display()
         ));
     }
     Ok(())
