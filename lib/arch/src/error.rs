@@ -115,11 +115,10 @@ impl ArchError {
     }
 }
 
-/// Raw FLOPs in millions, as flags and prints speak of them.
+/// Raw FLOPs in millions, exactly: a limit that a message names can be given back as a flag.
 pub(crate) fn millions(flops: u64) -> String {
     if flops == u64::MAX {
         return "no limit".to_owned();
     }
-    let text = format!("{:.3}", flops as f64 / 1e6);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    (flops as f64 / 1e6).to_string()
 }

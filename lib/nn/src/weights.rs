@@ -32,10 +32,13 @@ pub struct ToBeLoaded {
 }
 
 impl ToBeLoaded {
-    /// For the weights in `tensors`. A network that has more elements than they is refused before it takes any
-    /// memory, whatever the file that describes it claims.
+    /// For the weights in `tensors`. A network that has far more elements than they is refused before it takes any
+    /// memory, whatever the file that describes it claims. One that has a few more gets as far as [`Weights::load`],
+    /// which says what is missing.
     pub fn from_tensors(tensors: &BTreeMap<String, Tensor>) -> Self {
-        Self { left: tensors.values().map(Tensor::elem_count).sum() }
+        const SLACK: usize = 1 << 22;
+        let held: usize = tensors.values().map(Tensor::elem_count).sum();
+        Self { left: held.saturating_mul(2).saturating_add(SLACK) }
     }
 
     /// For weights of a network that exists already.

@@ -19,12 +19,18 @@ pub fn open(name: &str) -> Result<Device, TrainError> {
     }
 }
 
-/// Sets the number of threads of all CPU work: rayon's pool, and the products that run on it. Call it once, first thing
-/// in `main`, before any other thread exists. Results do not depend on it.
+/// Runs `work` on a pool of so many threads, which all CPU work is shared among: all cores unless given. Call it once, first
+/// thing in `main`, before any other thread exists. Results do not depend on the number.
+///
+/// The work itself runs on a thread of the pool: from outside, every operator would have to wake the pool and wait
+/// for it.
 ///
 /// # Errors
-/// When threads are running already, or 0 are asked for.
-pub fn use_threads(threads: Option<usize>) -> Result<usize, TrainError> {
+/// When a number outside 1 to 1024 is asked for, or the threads cannot be started; then `work` has not run.
+pub fn in_pool<R: Send>(
+    threads: Option<usize>,
+    work: impl FnOnce() -> R + Send,
+) -> Result<R, TrainError> {
     let available = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = threads.unwrap_or(available);
     if !(1..=1024).contains(&threads) {
@@ -41,5 +47,5 @@ pub fn use_threads(threads: Option<usize>) -> Result<usize, TrainError> {
         .num_threads(threads)
         .build_global()
         .map_err(|error| TrainError::Setting(format!("threads: {error}")))?;
-    Ok(threads)
+    Ok(rayon::scope(|_| work()))
 }

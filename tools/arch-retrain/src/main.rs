@@ -12,6 +12,7 @@ use anyhow::{Context, bail};
 use candle_core::Tensor;
 use clap::Parser;
 use cream_arch::{Architecture, EvaluationTransform};
+use cream_cli::config::Resolved;
 use cream_cli::{Failure, OrFail, read_text, write_stdout};
 use cream_data::ShardSet;
 use cream_nn::TensorFile;
@@ -34,7 +35,11 @@ fn run(args: &Args) -> Result<(), Failure> {
     }
     let settings = &resolved.settings;
     settings.check().or_input()?;
-    device::use_threads(settings.threads).or_input()?;
+    device::in_pool(settings.threads, || train(args, &resolved)).or_input()?
+}
+
+fn train(args: &Args, resolved: &Resolved<RetrainSettings>) -> Result<(), Failure> {
+    let settings = &resolved.settings;
     let architecture = architecture(args, settings)?;
     let data = Arc::new(ShardSet::open(args.run.data()?).or_input()?);
     let init = args.init.as_deref().map(initial_weights).transpose().or_input()?;

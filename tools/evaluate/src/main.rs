@@ -17,11 +17,13 @@ use cream_train::{TrainError, device};
 use args::Args;
 
 fn main() -> ExitCode {
-    cream_cli::main("evaluate", || run(&Args::parse()))
+    cream_cli::main("evaluate", || {
+        let args = Args::parse();
+        device::in_pool(args.threads, || run(&args)).or_input()?
+    })
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
-    device::use_threads(args.threads).or_input()?;
     let device = device::open(&args.device).or_input()?;
     // Before the data: a wrong file should not wait for an index of a million images.
     match (&args.subject.weights, &args.subject.supernet) {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Parser;
 use cream_arch::{EvaluationTransform, FlopsInterval, Shape, Space};
+use cream_cli::config::Resolved;
 use cream_cli::{Failure, OrFail, read_text, write_stdout};
 use cream_data::ShardSet;
 use cream_train::run_folder::{Resume, RunFolder};
@@ -31,7 +32,11 @@ fn run(args: &Args) -> Result<(), Failure> {
     }
     let settings = &resolved.settings;
     settings.check().or_input()?;
-    device::use_threads(settings.threads).or_input()?;
+    device::in_pool(settings.threads, || train(args, &resolved)).or_input()?
+}
+
+fn train(args: &Args, resolved: &Resolved<SearchSettings>) -> Result<(), Failure> {
+    let settings = &resolved.settings;
     let data = Arc::new(ShardSet::open(args.run.data()?).or_input()?);
     let plan = plan(args, settings.clone(), &data).or_input()?;
     plan.check(&data).or_input()?;
@@ -100,7 +105,7 @@ fn describe(plan: &SearchPlan, data_folder: &Path, data: &ShardSet) -> anyhow::R
     };
     Ok(format!(
         "searching on {}: {} images to train on, {} to rank paths with, {classes} classes; {image_size} px, {depths:?} \
-         layers per stage; paths cost {:.3} to {:.3} MFLOPs; {above}, {below}",
+         layers per stage; paths cost {} to {} MFLOPs; {above}, {below}",
         data_folder.display(),
         data.len(SearchTrain),
         data.len(SearchValidation),
