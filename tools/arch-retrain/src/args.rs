@@ -17,14 +17,15 @@ Train one network from scratch, or on from given weights.
       --config configs/retrain/sample.toml
   evaluate --weights runs/x/retrain/model.safetensors --data data/fashion-mnist
 
-DATA is a folder of shards, as imagenet-prep makes them. The run's folder gets config.toml, arch.json,
-metrics.csv, a checkpoint at every epoch's end, and when the training is done model.safetensors: the averaged
-weights if there is an average (then the others are in model-raw.safetensors), under PyTorch's names, with
-the architecture in the metadata. Run the same command again to take up an interrupted training: the result is
-the same.
+DATA is a folder of shards, as imagenet-prep makes them. The run's folder gets config.toml,
+arch.json, metrics.csv, a checkpoint at every epoch's end, and when the training is done
+model.safetensors: the averaged weights if there is an average (then the others are in
+model-raw.safetensors), under PyTorch's names, with the architecture in the metadata. Run the
+same command again to take up an interrupted training: the result is the same.
 
-Settings come from flags, then CREAM_* environment variables (CREAM_EPOCHS=20), then the file given with
---config, then defaults, which are the published recipe; --print-config shows them all with their sources.";
+Settings come from flags, then CREAM_* environment variables (CREAM_EPOCHS=20), then the file
+given with --config, then defaults, which are the published recipe; --print-config shows them
+all with their sources.";
 
 /// Flags as given.
 #[derive(Debug, Parser)]

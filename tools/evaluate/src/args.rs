@@ -13,15 +13,17 @@ Score a network, or paths of a supernet, on images.
 
   evaluate --weights runs/x/retrain/model.safetensors --data data/fashion-mnist
   evaluate --weights foreign.safetensors --arch arch.json --data data/imagenet --format json
-  path-export --sample 100 --flops-max 3 ... | evaluate --supernet runs/x --arch - --data data/fashion-mnist
+  path-export --sample 100 --flops-max 3 ... |
+      evaluate --supernet runs/x --arch - --data data/fashion-mnist
 
-With --weights: one network on one split; the result goes to standard output as text or as one JSON object
-(top1 and top5 as shares from 0 to 1, loss, images). Our weights files carry their architecture; foreign ones,
-safetensors under PyTorch's names, need --arch. --weights also takes the folder of a finished retraining, or a
-checkpoint.
+With --weights: one network on one split; the result goes to standard output as text or as one
+JSON object (top1 and top5 as shares from 0 to 1, loss, images). Our weights files carry their
+architecture; foreign ones, safetensors under PyTorch's names, need --arch. --weights also
+takes the folder of a finished retraining, or a checkpoint.
 
-With --supernet: architectures as JSON lines, each a path of the supernet, scored with its weights after
-recalibrating batch-norm statistics for each; one JSON line per path in the same order.";
+With --supernet: architectures as JSON lines, each a path of the supernet, scored with its
+weights after recalibrating batch-norm statistics for each; one JSON line per path in the same
+order.";
 
 /// Flags as given.
 #[derive(Debug, Parser)]

@@ -11,19 +11,23 @@ const ABOUT: &str = "Train a supernet and rank its best paths";
 const LONG_ABOUT: &str = "\
 Train a supernet and rank its best paths.
 
-One supernet holds every choice of kernel and expansion for every layer. Each step trains one path, drawn
-inside the FLOPs interval. Paths that do well become prioritized and teach the others, chosen for each
-student by a small matching network; the best of them are the result (\"Cream of the Crop\", NeurIPS 2020).
+One supernet holds every choice of kernel and expansion for every layer. Each step trains one
+path, drawn inside the FLOPs interval. Paths that do well become prioritized and teach the
+others, chosen for each student by a small matching network; the best of them are the result
+(\"Cream of the Crop\", NeurIPS 2020).
 
-  supernet-train --data data/fashion-mnist --out runs/x --config configs/search/sample.toml --flops-max 3
+  supernet-train --data data/fashion-mnist --out runs/x --flops-max 3 \\
+      --config configs/search/sample.toml
   path-export runs/x > arch.json
 
-DATA is a folder of shards, as imagenet-prep makes them. The run's folder gets config.toml, metrics.csv, a
-checkpoint at every epoch's end, and when the search is done supernet.safetensors and board.json. Run the same
-command again to take up an interrupted search: the result is the same.
+DATA is a folder of shards, as imagenet-prep makes them. The run's folder gets config.toml,
+metrics.csv, a checkpoint at every epoch's end, and when the search is done
+supernet.safetensors and board.json. Run the same command again to take up an interrupted
+search: the result is the same.
 
-Settings come from flags, then CREAM_* environment variables (CREAM_EPOCHS=20), then the file given with
---config, then defaults, which are the published recipe; --print-config shows them all with their sources.";
+Settings come from flags, then CREAM_* environment variables (CREAM_EPOCHS=20), then the file
+given with --config, then defaults, which are the published recipe; --print-config shows them
+all with their sources.";
 
 /// Flags as given.
 #[derive(Debug, Parser)]
