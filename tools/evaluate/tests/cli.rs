@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use candle_core::{DType, Device};
-use cream_arch::{Convention, Cost};
+use cream_arch::{Architecture, Convention, Cost};
 use cream_data::{ShardSet, Split};
 use cream_nn::{ChildNet, TensorFile};
 use cream_train::KeyedInitialisation;
@@ -235,18 +235,25 @@ fn foreign_weights_need_their_architecture() {
     let scored = place.output("--weights @/w.safetensors --arch - --split search-val", &text);
     assert!(scored.starts_with("search-val: 12 images"), "{scored}");
 
-    // A larger network is refused before it takes memory, a smaller one by the tensors that differ.
-    for (lists, named) in
-        [("[[1],[3],[2],[1],[4]]", "another network"), ("[[0],[2],[2],[1],[4]]", "blocks.2.0.bn1")]
-    {
-        let other = tiny::architecture(lists).to_json();
-        let error = place.refuses("--weights @/w.safetensors --arch -", &other);
+    // Another network is refused by the tensors that differ, a far larger one before it takes memory.
+    let of_a_million = tiny::architecture("[[0],[3],[2],[1],[4]]");
+    let of_a_million = Architecture { num_classes: 1_000_000, ..of_a_million };
+    let others = [
+        (tiny::architecture("[[1],[3],[2],[1],[4]]"), "blocks.1.0.bn1.bias has shape"),
+        (tiny::architecture("[[0],[2],[2],[1],[4]]"), "blocks.2.0.bn1"),
+        (of_a_million, "classifier.weight has 48000000 elements"),
+    ];
+    for (other, named) in others {
+        let error = place.refuses("--weights @/w.safetensors --arch -", &other.to_json());
         assert!(error.contains("w.safetensors: ") && error.contains(named), "{error}");
     }
     file.tensors.remove("classifier.bias");
     place.write("part.safetensors", &file);
     let error = place.refuses("--weights @/part.safetensors --arch @/arch.json", "");
-    assert!(error.contains("part.safetensors: classifier.bias "), "{error}");
+    assert!(
+        error.contains("part.safetensors: ") && error.contains("classifier.bias is missing"),
+        "{error}"
+    );
 }
 
 #[test]
