@@ -1,9 +1,8 @@
 //! Reading and writing what tools exchange: text from a file or standard input, data to standard
-//! output, whole files.
+//! output.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
@@ -47,47 +46,10 @@ pub fn write_stdout(data: impl AsRef<[u8]>) -> Result<(), Failure> {
     out.write_all(data.as_ref()).and_then(|()| out.flush()).context("standard output").or_run()
 }
 
-/// Writes a file that appears whole or not at all: written beside `path`, synced, renamed over it,
-/// and the folder synced.
-///
-/// # Errors
-/// [`Failure::Run`], naming the path; `path` is then as it was before.
-pub fn write_whole(path: &Path, data: &[u8]) -> Result<(), Failure> {
-    let aside = aside(path);
-    let written = write_synced(&aside, data).and_then(|()| fs::rename(&aside, path));
-    if written.is_err() {
-        // The first error is the one to report.
-        let _ = fs::remove_file(&aside);
-    }
-    written
-        .and_then(|()| File::open(folder(path))?.sync_all())
-        .with_context(|| path.display().to_string())
-        .or_run()
-}
-
-fn write_synced(path: &Path, data: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(data)?;
-    file.sync_all()
-}
-
-fn folder(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
-/// The process id keeps two tools that write the same file from sharing the unfinished one.
-fn aside(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    path.with_file_name(name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn message(failure: Failure) -> String {
         assert_eq!(failure.status(), 2);
@@ -113,26 +75,5 @@ mod tests {
         fs::write(&binary, b"ab\xff").unwrap();
         let error = message(read_text(binary.to_str().unwrap(), 10).unwrap_err());
         assert!(error.contains("binary: not UTF-8 text (byte 2)"), "{error}");
-    }
-
-    #[test]
-    fn a_whole_file_replaces_the_old_and_leaves_nothing_aside() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.json");
-        write_whole(&path, b"one").unwrap();
-        write_whole(&path, b"two").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_failed_write_keeps_what_was_there() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("taken");
-        fs::create_dir_all(path.join("inner")).unwrap();
-        let failure = write_whole(&path, b"x").unwrap_err();
-        assert_eq!(failure.status(), 1);
-        assert!(format!("{:#}", failure.error()).contains("taken: "));
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

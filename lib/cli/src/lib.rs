@@ -2,7 +2,7 @@
 //!
 //! - [`main`] runs a tool, prints `tool: what: why` on one line and sets the exit status;
 //!   [`Failure`] says which status, [`OrFail`] puts it on any `Result`.
-//! - [`read_text`], [`write_stdout`] and [`write_whole`] read and write what tools exchange.
+//! - [`read_text`] and [`write_stdout`] read and write what tools exchange.
 //! - [`config`] resolves settings from flags, environment, file and defaults.
 //! - [`progress`] reports long work on standard error.
 //! - [`RunArgs`] and [`ReportArgs`] are the flags that tools share.
@@ -17,7 +17,7 @@ pub mod progress;
 mod run_args;
 
 pub use failure::{Failure, OrFail, main};
-pub use files::{read_text, write_stdout, write_whole};
+pub use files::{read_text, write_stdout};
 pub use run_args::{ReportArgs, RunArgs};
 
 /// What every tool's `--version` says: the version of the package family.

@@ -145,11 +145,6 @@ impl Weights {
         }
         Ok(true)
     }
-
-    /// Number of elements of all parameters.
-    pub fn parameter_count(&self) -> usize {
-        self.parameters.values().map(|v| v.elem_count()).sum()
-    }
 }
 
 fn first_few(problems: &[String]) -> String {

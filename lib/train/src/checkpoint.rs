@@ -150,6 +150,25 @@ impl Checkpoint {
     }
 }
 
+/// The steps of a position must be those of its epochs and batches.
+///
+/// # Errors
+/// Says what does not fit.
+pub(crate) fn check_position(
+    epoch: usize,
+    batch: usize,
+    step: u64,
+    steps_per_epoch: usize,
+) -> Result<(), String> {
+    let expected = epoch.checked_mul(steps_per_epoch).and_then(|steps| steps.checked_add(batch));
+    if batch < steps_per_epoch && expected.map(|steps| steps as u64) == Some(step) {
+        return Ok(());
+    }
+    Err(format!(
+        "step {step} is not batch {batch} of epoch {epoch}; start anew with --resume never"
+    ))
+}
+
 /// Takes the tensors under `group/` out of a map, without the prefix.
 pub fn take_group(tensors: &mut BTreeMap<String, Tensor>, group: &str) -> BTreeMap<String, Tensor> {
     let prefix = format!("{group}/");

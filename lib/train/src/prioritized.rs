@@ -76,7 +76,7 @@ impl PrioritizedPaths {
     /// Takes up a state again.
     ///
     /// # Errors
-    /// Names a probe that is missing.
+    /// Names a probe that is missing, or says that there are too many entries.
     pub fn restore(
         capacity: usize,
         entries: &[BoardEntry],
@@ -90,6 +90,9 @@ impl PrioritizedPaths {
                 soft_labels: tensor(format!("{i}/soft_labels"))?,
             })
         };
+        if entries.len() > capacity {
+            return Err(format!("its board has {} entries of {capacity}", entries.len()));
+        }
         let probes = (0..entries.len()).map(probe).collect::<Result<_, _>>()?;
         let entries = entries.iter().map(|e| Entry {
             path: e.path.clone(),

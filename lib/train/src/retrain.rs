@@ -3,6 +3,7 @@
 mod state;
 
 use crate::TrainError;
+use crate::checkpoint::Identity;
 use crate::ema::Ema;
 use crate::evaluate::evaluate_network;
 use crate::feed::Feed;
@@ -75,6 +76,8 @@ struct Retraining<'a> {
     data: &'a Arc<ShardSet>,
     feed: Feed,
     folder: &'a RunFolder,
+    /// What checkpoints are held to belong to.
+    identity: Identity,
     network: ChildNet,
     optimizer: Optimizer,
     ema: Option<Ema>,
@@ -139,6 +142,7 @@ impl<'a> Retraining<'a> {
             data,
             feed: Feed::new(&architecture.input, architecture.num_classes, device),
             folder,
+            identity: state::identity(plan, data.checksum()),
             network,
             optimizer: Optimizer::new(settings.rule()),
             ema,
@@ -184,9 +188,9 @@ impl<'a> Retraining<'a> {
         let weights = self.network.weights();
         let parameters = weights.parameters.iter().map(|(name, var)| (name.as_str(), var));
         let mut gradients = gradients(&mut loss.backward()?, parameters)?;
-        // With the loss goes the last hold on the graph, and on the activations in it.
-        let logits = logits.detach();
-        drop(loss);
+        // Loss and logits hold the graph, and the graph every activation: none is needed any more.
+        let answers = logits.detach();
+        drop((loss, logits));
         if settings.clip_gradient > 0.0 {
             clip(&mut gradients, settings.clip_gradient)?;
         }
@@ -197,7 +201,7 @@ impl<'a> Retraining<'a> {
         self.position.step += 1;
         self.position.batch += 1;
         self.position.loss += value;
-        self.position.tally.add(&logits, &batch.labels)?;
+        self.position.tally.add(&answers, &batch.labels)?;
         Ok(value)
     }
 

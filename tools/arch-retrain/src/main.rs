@@ -49,7 +49,7 @@ fn train(args: &Args, resolved: &Resolved<RetrainSettings>) -> Result<(), Failur
     let mut report = ProgressReport::new(args.run.report.style());
     let folder = RunFolder::create(args.run.out()?).or_input()?;
     let resume = Resume::from_flag(&args.run.resume);
-    if folder.starts_anew(&resume).or_input()? {
+    if folder.starts_anew(&resume).or_input()? || !folder.file("config.toml").exists() {
         folder.write("config.toml", resolved.to_toml().as_bytes()).or_run()?;
         folder.write("arch.json", plan.architecture.to_json().as_bytes()).or_run()?;
     }

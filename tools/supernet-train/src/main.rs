@@ -44,7 +44,7 @@ fn train(args: &Args, resolved: &Resolved<SearchSettings>) -> Result<(), Failure
     report.line(&describe(&plan, args.run.data()?, &data).or_input()?);
     let folder = RunFolder::create(args.run.out()?).or_input()?;
     let resume = Resume::from_flag(&args.run.resume);
-    if folder.starts_anew(&resume).or_input()? {
+    if folder.starts_anew(&resume).or_input()? || !folder.file("config.toml").exists() {
         folder.write("config.toml", resolved.to_toml().as_bytes()).or_run()?;
     }
     let board = search(&plan, &data, &folder, &resume, &mut report).map_err(failure)?;

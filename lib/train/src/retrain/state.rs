@@ -2,7 +2,7 @@
 
 use super::{Position, RetrainPlan, Retraining};
 use crate::TrainError;
-use crate::checkpoint::{Checkpoint, Identity};
+use crate::checkpoint::{Checkpoint, Identity, check_position};
 use crate::initialise::KeyedInitialisation;
 use crate::report::Report;
 use crate::run_folder::Resume;
@@ -46,23 +46,23 @@ pub(super) fn network(plan: &RetrainPlan) -> Result<ChildNet, TrainError> {
             given.insert(name.to_owned(), own.as_detached_tensor().copy()?);
         }
     }
-    // PyTorch's norms count batches, which says nothing here.
-    let loaded = network.weights().load(&given, |name| name.ends_with("num_batches_tracked"));
+    let loaded = network.weights().load(&given, |_| false);
     loaded.map_err(|error| TrainError::Setting(format!("the initial weights: {error}")))?;
     Ok(network)
 }
 
-impl Retraining<'_> {
-    fn identity(&self) -> Identity {
-        // The name and where it came from say nothing about the network.
-        let mut network = self.plan.architecture.clone();
-        (network.name, network.provenance) = (None, None);
-        let network = serde_json::to_value(network).unwrap_or_default();
-        Identity::new("retrain", &self.plan.settings, self.data.checksum())
-            .with("architecture", network)
-            .with("init", self.plan.init_checksum().into())
-    }
+/// What a run of `plan` on the data set of this checksum is.
+pub(super) fn identity(plan: &RetrainPlan, data: &str) -> Identity {
+    // The name and where it came from say nothing about the network.
+    let mut network = plan.architecture.clone();
+    (network.name, network.provenance) = (None, None);
+    let network = serde_json::to_value(network).unwrap_or_default();
+    Identity::new("retrain", &plan.settings, data)
+        .with("architecture", network)
+        .with("init", plan.init_checksum().into())
+}
 
+impl Retraining<'_> {
     pub(super) fn save_checkpoint(&self) -> Result<(), TrainError> {
         if !self.network.weights().are_finite()? {
             return Err(self.non_finite("a weight is not finite"));
@@ -74,7 +74,7 @@ impl Retraining<'_> {
             metrics: self.metrics.rows().to_owned(),
             validation: self.validation,
         };
-        let mut checkpoint = Checkpoint::new(self.identity(), &state)?;
+        let mut checkpoint = Checkpoint::new(self.identity.clone(), &state)?;
         checkpoint.put("weights", self.network.weights().tensors());
         checkpoint.put("momentum", momentum.clone());
         checkpoint.put("square", square.clone());
@@ -98,7 +98,7 @@ impl Retraining<'_> {
             self.metrics = self.folder.metrics(String::new())?;
             return Ok(());
         };
-        let mut checkpoint = Checkpoint::from_file(path.clone(), file, &self.identity())?;
+        let mut checkpoint = Checkpoint::from_file(path.clone(), file, &self.identity)?;
         let state: State = checkpoint.state()?;
         self.network.weights().load(&checkpoint.take("weights"), |_| false)?;
         let (momentum, square) = (checkpoint.take("momentum"), checkpoint.take("square"));
@@ -111,9 +111,11 @@ impl Retraining<'_> {
             ema.restore(checkpoint.take("ema"), state.position.step).map_err(fail)?;
         }
         (self.position, self.validation) = (state.position, state.validation);
-        self.metrics = self.folder.metrics(state.metrics)?;
-        let Position { epoch, step, .. } = self.position;
+        let Position { epoch, batch, step, .. } = self.position;
+        let per_epoch = self.schedule.steps_per_epoch;
+        check_position(epoch, batch, step, per_epoch).map_err(fail)?;
         self.folder.discard_after(step)?;
+        self.metrics = self.folder.metrics(state.metrics)?;
         report.message(&format!("resuming from {} (epoch {epoch}, step {step})", path.display()));
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::{Position, Search, SearchPlan};
 use crate::TrainError;
-use crate::checkpoint::{Checkpoint, Identity};
+use crate::checkpoint::{Checkpoint, Identity, check_position};
 use crate::initialise::KeyedInitialisation;
 use crate::matching::Matching;
 use crate::prioritized::PrioritizedPaths;
@@ -65,18 +65,6 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// The steps of a position must be those of its epochs and batches.
-    fn check_position(&self) -> Result<(), String> {
-        let Position { epoch, batch, step, .. } = self.position;
-        let per_epoch = self.schedule.steps_per_epoch;
-        let fits = batch < per_epoch && (epoch * per_epoch + batch) as u64 == step;
-        if fits {
-            Ok(())
-        } else {
-            Err(format!("step {step} is not batch {batch} of epoch {epoch}"))
-        }
-    }
-
     /// Takes up a checkpoint, or starts anew.
     pub(super) fn resume(
         &mut self,
@@ -106,10 +94,11 @@ impl Search<'_> {
             self.supernet.path_parameters(&entry.path)?;
         }
         (self.position, self.prior) = (state.position, state.prior);
-        self.check_position().map_err(fail)?;
-        self.folder.discard_after(self.position.step)?;
+        let Position { epoch, batch, step, .. } = self.position;
+        let per_epoch = self.schedule.steps_per_epoch;
+        check_position(epoch, batch, step, per_epoch).map_err(fail)?;
+        self.folder.discard_after(step)?;
         self.metrics = self.folder.metrics(state.metrics)?;
-        let Position { epoch, step, .. } = self.position;
         report.message(&format!("resuming from {} (epoch {epoch}, step {step})", path.display()));
         Ok(())
     }

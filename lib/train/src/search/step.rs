@@ -63,14 +63,14 @@ impl Search<'_> {
         }
         let parameters = self.supernet.path_parameters(&path)?;
         let gradients = gradients(&mut loss.backward()?, parameters)?;
-        // With the loss goes the last hold on the graph, and on the activations in it.
-        let logits = logits.detach();
-        drop(loss);
+        // Loss and logits hold the graph, and the graph every activation: none is needed any more.
+        let answers = logits.detach();
+        drop((loss, logits));
         self.optimizer.step(&gradients, rate)?;
         let mut tally = Tally::default();
-        tally.add(&logits, &batch.labels)?;
+        tally.add(&answers, &batch.labels)?;
         if open {
-            self.offer(path, &images, &logits, tally.top1())?;
+            self.offer(path, &images, &answers, tally.top1())?;
         }
         let position = &mut self.position;
         position.step += 1;
@@ -125,10 +125,11 @@ impl Search<'_> {
         let teacher = &self.prioritized.board().entries[choice.entry].path;
         let gradient =
             self.matching.gradient(&self.supernet, path, teacher, choice, &batch, rate)?;
-        if gradient.bias.is_finite() {
-            self.matching.step(&gradient, settings.meta_learning_rate)?;
+        if !gradient.bias.is_finite() {
+            let problem = "the matching network's gradient is not finite";
+            return Err(self.non_finite(problem, format!("path {path}")));
         }
-        Ok(())
+        Ok(self.matching.step(&gradient, settings.meta_learning_rate)?)
     }
 
     fn offer(
