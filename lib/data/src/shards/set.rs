@@ -133,21 +133,37 @@ impl ShardSet {
         self.find(sample).map(|(part, index)| part.table.key(index))
     }
 
+    /// Names and sizes in bytes of all shards, to be checked with [`verify_shard`](Self::verify_shard).
+    pub fn shards(&self) -> impl Iterator<Item = (&str, u64)> {
+        let splits = &self.index.splits;
+        let records = splits.train.shards.iter().chain(&splits.val.shards);
+        records.map(|record| (record.file.as_str(), record.bytes))
+    }
+
+    /// Reads the shard of this place in [`shards`](Self::shards) and compares its checksum.
+    ///
+    /// # Errors
+    /// [`DataError::Mismatch`], [`DataError::Io`].
+    pub fn verify_shard(&self, place: usize) -> Result<(), DataError> {
+        let splits = &self.index.splits;
+        let mut records = splits.train.shards.iter().chain(&splits.val.shards);
+        let Some(record) = records.nth(place) else { return Ok(()) };
+        let path = self.dir.join(&record.file);
+        let found = checksum::of_file(&path).map_err(DataError::io(&path))?;
+        same(&path, "its SHA-256", found, record.sha256.clone())
+    }
+
     /// Reads every shard and compares its checksum.
     ///
     /// # Errors
     /// [`DataError::Mismatch`] for the first that differs, [`DataError::Io`].
     pub fn verify(&self) -> Result<(), DataError> {
-        let splits = &self.index.splits;
-        for record in splits.train.shards.iter().chain(&splits.val.shards) {
-            let path = self.dir.join(&record.file);
-            let found = checksum::of_file(&path).map_err(DataError::io(&path))?;
-            same(&path, "its SHA-256", found, record.sha256.clone())?;
-        }
-        Ok(())
+        (0..self.shards().count()).try_for_each(|place| self.verify_shard(place))
     }
 
-    pub(crate) fn shard_of(&self, sample: SampleId) -> PathBuf {
+    /// The file that holds a sample; the folder for a sample outside the set.
+    #[must_use]
+    pub fn shard_of(&self, sample: SampleId) -> PathBuf {
         match self.find(sample) {
             Ok((part, index)) => self.shard_path(sample, part.table.entries()[index]),
             Err(_) => self.dir.clone(),

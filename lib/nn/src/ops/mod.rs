@@ -9,6 +9,7 @@ pub mod batch_norm;
 pub mod bias_activation;
 pub mod cross_entropy;
 pub mod depthwise;
+pub mod finite;
 pub mod gate;
 pub mod patches;
 pub mod pool;
