@@ -22,7 +22,15 @@ pub struct Identity {
 }
 
 /// Settings that results do not depend on: a run may go on with others.
-const FREE: [&str; 5] = ["threads", "workers", "device", "checkpoint-steps", "keep-checkpoints"];
+pub const FREE: [&str; 7] = [
+    "threads",
+    "workers",
+    "device",
+    "checkpoint-steps",
+    "keep-checkpoints",
+    "keep-best",
+    "skip-nonfinite",
+];
 
 const FORMAT: &str = "cream-checkpoint";
 const VERSION: u32 = 1;
@@ -127,7 +135,9 @@ impl Checkpoint {
         if !differences.is_empty() {
             let list = differences.join("; ");
             return Err(fail(format!(
-                "was made with other settings: {list}. Use the same ones, start anew with --resume never, or use another --out"
+                "was made with other settings: {list}; use the same ones (only {} may change), start anew with --resume never, or \
+                 use another --out",
+                FREE.join(", ")
             )));
         }
         Ok(Self { path, identity, state, tensors })
@@ -161,7 +171,8 @@ pub(crate) fn check_position(
     steps_per_epoch: usize,
 ) -> Result<(), String> {
     let expected = epoch.checked_mul(steps_per_epoch).and_then(|steps| steps.checked_add(batch));
-    if batch < steps_per_epoch && expected.map(|steps| steps as u64) == Some(step) {
+    // After its last batch an epoch is still to be scored.
+    if batch <= steps_per_epoch && expected.map(|steps| steps as u64) == Some(step) {
         return Ok(());
     }
     Err(format!(

@@ -1,7 +1,8 @@
 //! What can stop a run.
 
 use cream_data::DataError;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// An error of this crate.
@@ -20,7 +21,7 @@ pub enum TrainError {
     #[error("{0}")]
     Setting(String),
     /// A loss or weight that is no number.
-    #[error("{problem} at step {step} (epoch {epoch}, {what}); {advice}")]
+    #[error("{problem} at step {step} (epoch {epoch}, {what}); {advice}{}", listed(batch.as_deref()))]
     NonFinite {
         /// What is not finite.
         problem: String,
@@ -32,9 +33,45 @@ pub enum TrainError {
         what: String,
         /// Where the run can be taken up again, and how.
         advice: String,
+        /// The file that lists the batch's images.
+        batch: Option<PathBuf>,
+    },
+    /// A file of a run that is not as the run wrote it.
+    #[error("{}: {reason}; copy it again or make it anew", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What differs.
+        reason: String,
+    },
+    /// A run's manifest that cannot be used.
+    #[error("{}: {reason}; start anew with --resume never or use another --out", path.display())]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// No checkpoint of a run can be used.
+    #[error("{last}; no other checkpoint is left: start anew with --resume never")]
+    NoCheckpoint {
+        /// Why the last one tried cannot be used.
+        last: String,
+    },
+    /// A run's folder that another process writes to.
+    #[error(
+        "{}: in use by another process{}; wait for it or give another --out",
+        path.display(),
+        holder.map(|id| format!(" ({id})")).unwrap_or_default()
+    )]
+    InUse {
+        /// The run's folder.
+        path: PathBuf,
+        /// The other process.
+        holder: Option<u32>,
     },
     /// A checkpoint that cannot be used.
-    #[error("checkpoint {path}: {reason}")]
+    #[error("checkpoint {}: {reason}", path.display())]
     Checkpoint {
         /// The file.
         path: PathBuf,
@@ -42,7 +79,7 @@ pub enum TrainError {
         reason: String,
     },
     /// A file that cannot be read or written.
-    #[error("{path}: {source}")]
+    #[error("{}: {source}{}", path.display(), remedy(source))]
     Io {
         /// The file.
         path: PathBuf,
@@ -62,12 +99,35 @@ impl TrainError {
     /// status 2 rather than 1.
     pub fn is_input(&self) -> bool {
         match self {
-            Self::Setting(_) | Self::Architecture(_) | Self::Checkpoint { .. } => true,
+            Self::Setting(_)
+            | Self::Architecture(_)
+            | Self::Checkpoint { .. }
+            | Self::Damaged { .. }
+            | Self::Manifest { .. }
+            | Self::NoCheckpoint { .. }
+            | Self::InUse { .. } => true,
             Self::Data(error) => {
                 !matches!(error, DataError::Io { .. } | DataError::WorkerLost { .. })
             }
             Self::Network(_) | Self::NonFinite { .. } | Self::Io { .. } => false,
         }
+    }
+}
+
+fn listed(batch: Option<&Path>) -> String {
+    batch.map(|path| format!("; its images are listed in {}", path.display())).unwrap_or_default()
+}
+
+/// What to do about an error of the file system, where that is known.
+fn remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "; nothing written before is lost: free some space and run the same command again"
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "; make it accessible or give another folder"
+        }
+        _ => "",
     }
 }
 

@@ -10,6 +10,7 @@ pub mod device;
 pub mod ema;
 pub mod evaluate;
 pub mod feed;
+pub mod intact;
 pub mod matching;
 pub mod optimizer;
 pub mod path_scores;
@@ -21,10 +22,12 @@ pub mod schedule;
 pub mod score;
 pub mod search;
 pub mod settings;
+pub mod sitting;
 pub mod targets;
 
 mod error;
 mod initialise;
+mod non_finite;
 
 pub use error::TrainError;
 pub use initialise::KeyedInitialisation;

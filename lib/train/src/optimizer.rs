@@ -2,6 +2,7 @@
 
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var};
+use cream_nn::ops::finite::is_finite;
 use cream_nn::ops::update;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -169,6 +170,19 @@ pub fn gradients<'a>(
             None => candle_core::bail!("{name} has no gradient"),
         })
         .collect()
+}
+
+/// The name of a parameter whose gradient is not finite, if there is one.
+///
+/// # Errors
+/// When a gradient cannot be read.
+pub fn non_finite<'a>(gradients: &[Gradient<'a>]) -> Result<Option<&'a str>> {
+    for g in gradients {
+        if !is_finite(&g.gradient)? {
+            return Ok(Some(g.name));
+        }
+    }
+    Ok(None)
 }
 
 /// The Euclidean norm of all gradients together.

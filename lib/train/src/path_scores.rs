@@ -19,7 +19,8 @@ struct Recalibrated<'a> {
 }
 
 /// Scores every path on the batches of `validation`, after taking its statistics over `recalibration` (normalised
-/// images). The supernet is as before afterwards.
+/// images). The supernet is as before afterwards. `go_on` is told of every batch's images as a path has been tried on
+/// them; once it says no, there are no scores.
 ///
 /// # Errors
 /// When a path does not fit or a batch cannot be read.
@@ -29,15 +30,15 @@ pub fn score_paths(
     paths: &[&Path],
     recalibration: &[Tensor],
     validation: impl Iterator<Item = Result<Batch, DataError>>,
-    mut advance: impl FnMut(u64),
-) -> Result<Vec<Tally>, TrainError> {
+    mut go_on: impl FnMut(u64) -> bool,
+) -> Result<Option<Vec<Tally>>, TrainError> {
     let before = supernet
         .weights()
         .buffers
         .values()
         .map(|buffer| buffer.as_detached_tensor().copy())
         .collect::<Result<Vec<_>, _>>()?;
-    let scores = score(supernet, feed, paths, recalibration, validation, &mut advance);
+    let scores = score(supernet, feed, paths, recalibration, validation, &mut go_on);
     for (buffer, value) in supernet.weights().buffers.values().zip(&before) {
         buffer.set(value)?;
     }
@@ -50,12 +51,15 @@ fn score(
     paths: &[&Path],
     recalibration: &[Tensor],
     validation: impl Iterator<Item = Result<Batch, DataError>>,
-    advance: &mut dyn FnMut(u64),
-) -> Result<Vec<Tally>, TrainError> {
-    let recalibrated = paths
-        .iter()
-        .map(|path| recalibrate(supernet, path, recalibration))
-        .collect::<Result<Vec<_>, _>>()?;
+    go_on: &mut dyn FnMut(u64) -> bool,
+) -> Result<Option<Vec<Tally>>, TrainError> {
+    let mut recalibrated = Vec::with_capacity(paths.len());
+    for path in paths {
+        recalibrated.push(recalibrate(supernet, path, recalibration)?);
+        if !go_on(0) {
+            return Ok(None);
+        }
+    }
     let mut tallies = vec![Tally::default(); paths.len()];
     let pass = supernet.pass(Statistics::Running);
     for batch in validation {
@@ -66,10 +70,12 @@ fn score(
                 buffer.set(value)?;
             }
             tally.add(&supernet.forward(&images, path.path, &pass)?, &batch.labels)?;
-            advance(batch.len() as u64);
+            if !go_on(batch.len() as u64) {
+                return Ok(None);
+            }
         }
     }
-    Ok(tallies)
+    Ok(Some(tallies))
 }
 
 fn recalibrate<'a>(

@@ -7,13 +7,15 @@ use crate::checkpoint::Identity;
 use crate::ema::Ema;
 use crate::evaluate::evaluate_network;
 use crate::feed::Feed;
-use crate::optimizer::{Optimizer, clip, gradients};
+use crate::non_finite::image_list;
+use crate::optimizer::{Optimizer, clip, gradients, non_finite};
 use crate::report::Report;
 use crate::run_folder::{Metrics, Resume, RunFolder};
 use crate::schedule::Schedule;
 use crate::score::Tally;
 use crate::settings::{RetrainSettings, eval_transform};
-use candle_core::{DType, Device, Tensor};
+use crate::sitting::{Outcome, Reason, Sitting, Stopped};
+use candle_core::{DType, Device, Tensor, Var};
 use cream_arch::Architecture;
 use cream_data::keyed::{Key, Purpose, chance};
 use cream_data::{Batch, Loader, LoaderSettings, ShardSet, Split, Transform};
@@ -68,6 +70,8 @@ struct Position {
     step: u64,
     loss: f64,
     tally: Tally,
+    /// Steps of the epoch that were skipped.
+    skipped: u64,
 }
 
 /// A retraining under way.
@@ -84,41 +88,72 @@ struct Retraining<'a> {
     schedule: Schedule,
     metrics: Metrics,
     position: Position,
+    /// Steps of the run that were skipped, their numbers not being finite.
+    skipped: u64,
     /// The last evaluation on the validation split.
     validation: Tally,
 }
 
 /// Trains a network on all training images and leaves `model.safetensors` (the averaged weights if there is an
 /// average, and then `model-raw.safetensors` besides) and `metrics.csv` in the folder. Returns the last score on the
-/// validation images.
+/// validation images. A checkpoint is written at the end of every epoch and every `checkpoint-steps` steps, and when the
+/// sitting ends before the training.
 ///
 /// # Errors
-/// Settings that cannot work, unreadable data, a loss that is no number, or files that cannot be written.
+/// Settings that cannot work, unreadable data, a loss or gradient that is not finite, or files that cannot be written.
 pub fn retrain(
     plan: &RetrainPlan,
     data: &Arc<ShardSet>,
     folder: &RunFolder,
-    resume: &Resume,
+    sitting: &Sitting,
     report: &mut dyn Report,
-) -> Result<Tally, TrainError> {
-    let mut run = Retraining::start(plan, data, folder, resume, report)?;
+) -> Result<Outcome<Tally>, TrainError> {
+    let mut run = Retraining::start(plan, data, folder, &sitting.resume, report)?;
     let (steps, epochs) = (run.schedule.steps_per_epoch, plan.settings.total_epochs());
-    report.begin((steps * epochs) as u64, run.position.step, "steps");
+    let first = run.position.step;
+    report.begin((steps * epochs) as u64, first, "steps");
     while run.position.epoch < epochs {
         for batch in run.training_batches()? {
-            let loss = run.step(&batch?)?;
-            report.advance(1, format!("loss {loss:.3}"));
+            run.step(&batch?)?.tell(report);
+            if let Some(reason) = sitting.end(run.position.step - first) {
+                return run.stop(reason);
+            }
             let every = plan.settings.checkpoint_steps;
             if every > 0 && run.position.step.is_multiple_of(every) && run.position.batch < steps {
-                run.save_checkpoint()?;
+                run.save_checkpoint(None)?;
             }
         }
-        report.message(&run.end_epoch(epochs)?);
-        run.save_checkpoint()?;
+        let evaluated = run.evaluation_is_due(epochs);
+        // Cut off, an evaluation begins again at the next sitting.
+        if evaluated && let Some(reason) = run.evaluate(|| sitting.end(0))? {
+            return run.stop(reason);
+        }
+        report.message(&run.end_epoch(epochs, evaluated)?);
+        run.save_checkpoint(evaluated.then(|| run.validation.top1()))?;
     }
     report.end();
     run.finish()?;
-    Ok(run.validation)
+    Ok(Outcome::Done(run.validation))
+}
+
+/// What came of one step.
+enum StepOutcome {
+    /// The loss.
+    Taken(f64),
+    /// Nothing: why, which is tolerated.
+    Skipped(TrainError),
+}
+
+impl StepOutcome {
+    fn tell(&self, report: &mut dyn Report) {
+        match self {
+            Self::Taken(loss) => report.advance(1, format!("loss {loss:.3}")),
+            Self::Skipped(problem) => {
+                report.warning(&format!("skipped: {problem}"));
+                report.advance(1, "skipped".to_owned());
+            }
+        }
+    }
 }
 
 impl<'a> Retraining<'a> {
@@ -149,6 +184,7 @@ impl<'a> Retraining<'a> {
             schedule: settings.schedule(steps),
             metrics: Metrics::default(),
             position: Position::default(),
+            skipped: 0,
             validation: Tally::default(),
         };
         run.resume(resume, report)?;
@@ -172,8 +208,44 @@ impl<'a> Retraining<'a> {
         Ok(Loader::train(self.data, Split::Train, transform, settings, epoch as u64, batch)?)
     }
 
+    /// Trains on one batch. Numbers that are not finite end the run, or are passed over with nothing changed while the
+    /// run tolerates them; either way the batch's images are listed.
+    fn step(&mut self, batch: &Batch) -> Result<StepOutcome, TrainError> {
+        let step = self.position.step;
+        let tolerant = self.skipped < self.plan.settings.skip_nonfinite;
+        // The forward pass moves running statistics before the loss is known.
+        let statistics = if tolerant { self.statistics()? } else { Vec::new() };
+        let mut outcome = self.train(batch);
+        if let Err(TrainError::NonFinite { batch: list, .. }) = &mut outcome {
+            let rows = image_list(self.data, batch).map_err(std::io::Error::other);
+            let rows = rows.map_err(TrainError::io(self.data.dir()))?;
+            *list = Some(self.folder.write_non_finite(step, &rows)?);
+        }
+        let outcome = match outcome {
+            Err(problem @ TrainError::NonFinite { .. }) if tolerant => {
+                for (running, before) in &statistics {
+                    running.set(before)?;
+                }
+                self.skipped += 1;
+                self.position.skipped += 1;
+                StepOutcome::Skipped(problem)
+            }
+            outcome => StepOutcome::Taken(outcome?),
+        };
+        self.position.step += 1;
+        self.position.batch += 1;
+        Ok(outcome)
+    }
+
+    fn statistics(&self) -> Result<Vec<(Var, Tensor)>, TrainError> {
+        let buffers = self.network.weights().buffers.values();
+        let copies =
+            buffers.map(|buffer| Ok((buffer.clone(), buffer.as_detached_tensor().copy()?)));
+        Ok(copies.collect::<candle_core::Result<_>>()?)
+    }
+
     /// One step on one batch; returns the loss.
-    fn step(&mut self, batch: &Batch) -> Result<f64, TrainError> {
+    fn train(&mut self, batch: &Batch) -> Result<f64, TrainError> {
         let settings = &self.plan.settings;
         let images = self.feed.images(batch)?;
         let target = self.feed.targets(batch, settings.label_smoothing)?;
@@ -188,6 +260,9 @@ impl<'a> Retraining<'a> {
         let weights = self.network.weights();
         let parameters = weights.parameters.iter().map(|(name, var)| (name.as_str(), var));
         let mut gradients = gradients(&mut loss.backward()?, parameters)?;
+        if let Some(name) = non_finite(&gradients)? {
+            return Err(self.non_finite(&format!("the gradient of {name} is not finite")));
+        }
         // Loss and logits hold the graph, and the graph every activation: none is needed any more.
         let answers = logits.detach();
         drop((loss, logits));
@@ -198,8 +273,6 @@ impl<'a> Retraining<'a> {
         if let Some(ema) = &mut self.ema {
             ema.update(weights)?;
         }
-        self.position.step += 1;
-        self.position.batch += 1;
         self.position.loss += value;
         self.position.tally.add(&answers, &batch.labels)?;
         Ok(value)
@@ -219,16 +292,18 @@ impl<'a> Retraining<'a> {
         Ok(Some(Tensor::from_vec(factors, (images, features), &self.plan.device)?))
     }
 
-    /// Evaluates when it is time, writes the epoch's row of metrics and moves on; returns a line for people.
-    fn end_epoch(&mut self, epochs: usize) -> Result<String, TrainError> {
-        let Position { epoch, step, loss, tally, .. } = self.position;
-        let done = epoch + 1;
+    /// Whether the weights are to be scored after this epoch.
+    fn evaluation_is_due(&self, epochs: usize) -> bool {
+        let done = self.position.epoch + 1;
         let due = done.is_multiple_of(self.plan.settings.evaluate_epochs) || done == epochs;
-        let evaluated = due && self.data.len(Split::Validation) > 0;
-        if evaluated {
-            self.validation = self.evaluate()?;
-        }
-        let loss = loss / self.schedule.steps_per_epoch as f64;
+        due && self.data.len(Split::Validation) > 0
+    }
+
+    /// Writes the epoch's row of metrics and moves on; returns a line for people.
+    fn end_epoch(&mut self, epochs: usize, evaluated: bool) -> Result<String, TrainError> {
+        let Position { epoch, step, loss, tally, skipped, .. } = self.position;
+        let done = epoch + 1;
+        let loss = loss / (self.schedule.steps_per_epoch as u64 - skipped) as f64;
         let rate = self.schedule.rate(step.saturating_sub(1));
         let number = |value: f64| if evaluated { value.to_string() } else { String::new() };
         self.metrics.append(&[
@@ -251,27 +326,42 @@ impl<'a> Retraining<'a> {
         Ok(format!("epoch {done}/{epochs}: loss {loss:.4}, top-1 {train:.2} %{validation}"))
     }
 
-    /// Scores the weights that would be exported now.
-    fn evaluate(&self) -> Result<Tally, TrainError> {
-        let Some(ema) = &self.ema else {
-            return evaluate_network(
-                &self.network,
-                self.data,
-                self.loader_settings(),
-                &self.plan.device,
-            );
-        };
+    /// Scores the weights that would be exported now, unless there is a reason to stop.
+    fn evaluate(
+        &mut self,
+        stop: impl Fn() -> Option<Reason>,
+    ) -> Result<Option<Reason>, TrainError> {
         let (architecture, device) = (&self.plan.architecture, &self.plan.device);
-        let mut init = ToBeLoaded::like(self.network.weights());
-        let averaged = ChildNet::new(architecture, &mut init, DType::F32, device)?;
-        averaged.weights().load(ema.tensors(), |_| false)?;
-        evaluate_network(&averaged, self.data, self.loader_settings(), device)
+        let averaged = match &self.ema {
+            None => None,
+            Some(ema) => {
+                let mut init = ToBeLoaded::like(self.network.weights());
+                let averaged = ChildNet::new(architecture, &mut init, DType::F32, device)?;
+                averaged.weights().load(ema.tensors(), |_| false)?;
+                Some(averaged)
+            }
+        };
+        let network = averaged.as_ref().unwrap_or(&self.network);
+        let go_on = || stop().is_none();
+        match evaluate_network(network, self.data, self.loader_settings(), device, go_on)? {
+            Some(tally) => {
+                self.validation = tally;
+                Ok(None)
+            }
+            None => Ok(stop()),
+        }
+    }
+
+    /// Ends the sitting with a checkpoint.
+    fn stop(&self, reason: Reason) -> Result<Outcome<Tally>, TrainError> {
+        let checkpoint = self.save_checkpoint(None)?;
+        Ok(Outcome::Stopped(Stopped { reason, step: self.position.step, checkpoint }))
     }
 
     fn non_finite(&self, problem: &str) -> TrainError {
         let what = self.plan.architecture.name.clone().unwrap_or("the network".to_owned());
         let Position { epoch, step, .. } = self.position;
         let (problem, advice) = (problem.to_owned(), self.folder.advice());
-        TrainError::NonFinite { problem, step, epoch, what, advice }
+        TrainError::NonFinite { problem, step, epoch, what, advice, batch: None }
     }
 }

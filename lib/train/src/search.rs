@@ -16,6 +16,7 @@ use crate::report::Report;
 use crate::run_folder::{Metrics, Resume, RunFolder};
 use crate::schedule::Schedule;
 use crate::settings::{Prior, PriorName, SearchSettings, eval_transform};
+use crate::sitting::{Outcome, Reason, Sitting, Stopped};
 use candle_core::{Device, Tensor};
 use cream_arch::{BoardFile, Cost, FlopsInterval, Path, PathSampler, Shape, Space};
 use cream_data::keyed::{Key, Purpose, shuffle};
@@ -67,6 +68,8 @@ struct Position {
     loss: f64,
     correct: f64,
     images: u64,
+    /// Steps of the epoch that were skipped.
+    skipped: u64,
 }
 
 /// A search under way.
@@ -85,45 +88,54 @@ struct Search<'a> {
     schedule: Schedule,
     metrics: Metrics,
     position: Position,
+    /// Steps of the run that were skipped, their numbers not being finite.
+    skipped: u64,
     recalibration: Vec<Tensor>,
 }
 
 /// Trains a supernet on the search part of the training images and leaves `supernet.safetensors`, `board.json` and
 /// `metrics.csv` in the folder. A checkpoint is written at the end of every epoch and every
-/// `checkpoint-steps` steps.
+/// `checkpoint-steps` steps, and when the sitting ends before the search.
 ///
 /// # Errors
-/// Settings that cannot work, unreadable data, a loss that is no number, or files that cannot be written.
+/// Settings that cannot work, unreadable data, a loss or gradient that is not finite, or files that cannot be written.
 pub fn search(
     plan: &SearchPlan,
     data: &Arc<ShardSet>,
     folder: &RunFolder,
-    resume: &Resume,
+    sitting: &Sitting,
     report: &mut dyn Report,
-) -> Result<BoardFile, TrainError> {
-    let mut search = Search::start(plan, data, folder, resume, report)?;
+) -> Result<Outcome<BoardFile>, TrainError> {
+    let mut search = Search::start(plan, data, folder, &sitting.resume, report)?;
     let steps = search.schedule.steps_per_epoch;
-    report.begin((steps * plan.settings.epochs) as u64, search.position.step, "steps");
+    let first = search.position.step;
+    report.begin((steps * plan.settings.epochs) as u64, first, "steps");
     while search.position.epoch < plan.settings.epochs {
-        let epoch = search.position.epoch;
         search.renew_prior()?;
         for batch in search.training_batches()? {
             let outcome = search.step(&batch?)?;
-            report.advance(1, outcome.to_string());
+            outcome.tell(report);
+            if let Some(reason) = sitting.end(search.position.step - first) {
+                return search.stop(reason);
+            }
             let every = plan.settings.checkpoint_steps;
             if every > 0
                 && search.position.step.is_multiple_of(every)
                 && search.position.batch < steps
             {
-                search.save_checkpoint()?;
+                search.save_checkpoint(None)?;
             }
         }
-        search.rank_board()?;
-        report.message(&search.end_epoch(epoch)?);
-        search.save_checkpoint()?;
+        // Scoring the board can take minutes; cut off, it begins again at the next sitting.
+        if let Some(reason) = search.rank_board(|| sitting.end(0))? {
+            return search.stop(reason);
+        }
+        let score = search.best_score();
+        report.message(&search.end_epoch()?);
+        search.save_checkpoint(score)?;
     }
     report.end();
-    search.finish()
+    search.finish().map(Outcome::Done)
 }
 
 impl<'a> Search<'a> {
@@ -158,6 +170,7 @@ impl<'a> Search<'a> {
             schedule: Schedule::linear(settings.base_rate(), steps, settings.epochs),
             metrics: Metrics::default(),
             position: Position::default(),
+            skipped: 0,
             recalibration: Vec::new(),
         };
         search.resume(resume, report)?;
@@ -221,28 +234,48 @@ impl<'a> Search<'a> {
         Ok((cost.flops(cream_arch::Convention::Published), cost.params()))
     }
 
-    /// Scores every entry of the board on the search-validation images.
-    fn rank_board(&mut self) -> Result<(), TrainError> {
+    /// Scores every entry of the board on the search-validation images; a reason to stop leaves it as it was.
+    fn rank_board(
+        &mut self,
+        stop: impl Fn() -> Option<Reason>,
+    ) -> Result<Option<Reason>, TrainError> {
         let entries = &self.prioritized.board().entries;
         if entries.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let paths: Vec<&Path> = entries.iter().map(|entry| &entry.path).collect();
         let samples = self.data.samples(Split::SearchValidation);
         let settings = LoaderSettings { drop_last: false, ..self.loader_settings() };
         let images = Loader::samples(self.data, samples, self.evaluation_transform(), settings, 0)?;
+        let mut reason = None;
+        let go_on = |_| {
+            reason = stop();
+            reason.is_none()
+        };
         let tallies =
-            score_paths(&self.supernet, &self.feed, &paths, &self.recalibration, images, |_| {})?;
+            score_paths(&self.supernet, &self.feed, &paths, &self.recalibration, images, go_on)?;
+        let Some(tallies) = tallies else { return Ok(reason) };
         let scores: Vec<f64> = tallies.iter().map(|tally| tally.top1()).collect();
         self.prioritized.set_validation_scores(&scores);
-        Ok(())
+        Ok(None)
+    }
+
+    /// The share of search-validation images that the best entry has right, where one was scored.
+    fn best_score(&self) -> Option<f64> {
+        self.prioritized.board().ranked().first().and_then(|entry| entry.validation_score)
+    }
+
+    /// Ends the sitting with a checkpoint.
+    fn stop(&self, reason: Reason) -> Result<Outcome<BoardFile>, TrainError> {
+        let checkpoint = self.save_checkpoint(None)?;
+        Ok(Outcome::Stopped(Stopped { reason, step: self.position.step, checkpoint }))
     }
 
     /// Writes the epoch's row of metrics and moves on to the next; returns a line for people.
-    fn end_epoch(&mut self, epoch: usize) -> Result<String, TrainError> {
-        let Position { step, loss, correct, images, .. } = self.position;
-        let batches = self.schedule.steps_per_epoch as f64;
-        let (loss, top1) = (loss / batches, correct / images as f64);
+    fn end_epoch(&mut self) -> Result<String, TrainError> {
+        let Position { epoch, step, loss, correct, images, skipped, .. } = self.position;
+        let steps = self.schedule.steps_per_epoch as u64 - skipped;
+        let (loss, top1) = (loss / steps as f64, correct / images as f64);
         let ranked = self.prioritized.board().ranked();
         let best = ranked.first();
         let score = best.and_then(|entry| entry.validation_score);
@@ -286,13 +319,13 @@ impl<'a> Search<'a> {
             "num_classes": classes,
             "seed": settings.seed,
         });
-        self.folder
-            .write("supernet.safetensors", &TensorFile { description, tensors }.to_bytes()?)?;
+        let supernet = TensorFile { description, tensors }.to_bytes()?;
         let board = self.prioritized.board();
         let (space, shape) = (space.clone(), shape.clone());
         let file = BoardFile::new(board, space, shape, classes, *interval, settings.seed);
-        // Last, so that whoever waits for the board finds the weights too.
-        self.folder.write("board.json", file.to_json().as_bytes())?;
+        // The board last, so that whoever waits for it finds the weights too.
+        let board = file.to_json().into_bytes();
+        self.folder.write_results(&[("supernet.safetensors", supernet), ("board.json", board)])?;
         Ok(file)
     }
 }

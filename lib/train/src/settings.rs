@@ -10,6 +10,7 @@ pub use retrain::RetrainSettings;
 pub use search::{PickMethod, Prior, PriorName, SearchSettings};
 
 use crate::TrainError;
+use crate::run_folder::Retention;
 
 /// Global batch that published learning rates are for.
 const REFERENCE_BATCH: f64 = 1024.0;
@@ -18,10 +19,16 @@ fn check(good: bool, message: impl FnOnce() -> String) -> Result<(), TrainError>
     if good { Ok(()) } else { Err(TrainError::Setting(message())) }
 }
 
-fn check_loop(epochs: usize, batch: usize, keep: usize, workers: usize) -> Result<(), TrainError> {
+fn check_loop(
+    epochs: usize,
+    batch: usize,
+    keep: Retention,
+    workers: usize,
+) -> Result<(), TrainError> {
     check_count("epochs", epochs, 1..=100_000)?;
     check_count("batch", batch, 2..=65_536)?;
-    check_count("keep-checkpoints", keep, 1..=1000)?;
+    check_count("keep-checkpoints", keep.newest, 1..=1000)?;
+    check_count("keep-best", keep.best, 0..=1000)?;
     check_count("workers", workers, 0..=256)
 }
 

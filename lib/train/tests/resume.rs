@@ -2,12 +2,9 @@
 //! threads and workers, or after damage to a checkpoint, they leave the same bytes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
 
+#[path = "tiny/place.rs"]
+mod place;
 mod tiny;
-
-use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use cream_data::ShardSet;
 use cream_train::TrainError;
@@ -17,113 +14,19 @@ use cream_train::retrain::retrain;
 use cream_train::run_folder::{Resume, RunFolder};
 use cream_train::search::search;
 use cream_train::settings::{PickMethod, Prior, PriorName, RetrainSettings, SearchSettings};
-use tempfile::TempDir;
+use cream_train::sitting::Sitting;
+use place::{Messages, Place, Run, same};
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
+use std::sync::Arc;
 
-/// What is run: a search or a retraining.
-#[derive(Clone)]
-enum Run {
-    Search(SearchSettings),
-    Retrain(RetrainSettings),
-}
-
-impl Run {
-    fn results(&self) -> &'static [&'static str] {
-        match self {
-            Self::Search(_) => &["supernet.safetensors", "board.json", "metrics.csv"],
-            Self::Retrain(_) => &["model.safetensors", "model-raw.safetensors", "metrics.csv"],
-        }
-    }
-
-    fn with_workers(&self, count: usize) -> Self {
-        let mut run = self.clone();
-        match &mut run {
-            Self::Search(settings) => settings.workers = count,
-            Self::Retrain(settings) => settings.workers = count,
-        }
-        run
-    }
-
-    fn keeping(&self, count: usize) -> Self {
-        let mut run = self.clone();
-        match &mut run {
-            Self::Search(settings) => settings.keep_checkpoints = count,
-            Self::Retrain(settings) => settings.keep_checkpoints = count,
-        }
-        run
-    }
-}
-
-/// Data with folders for runs on it.
-struct Place {
-    dir: TempDir,
-    data: Arc<ShardSet>,
-}
-
-impl Place {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let shards = dir.path().join("data");
-        tiny::write_shards(&shards);
-        Self { data: Arc::new(ShardSet::open(&shards).unwrap()), dir }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn go(
-        &self,
-        run: &Run,
-        name: &str,
-        resume: &Resume,
-        report: &mut dyn Report,
-    ) -> Result<(), TrainError> {
-        let folder = RunFolder::create(self.path(name)).unwrap();
-        match run {
-            Run::Search(settings) => {
-                let plan = tiny::search_plan(settings.clone());
-                search(&plan, &self.data, &folder, resume, report).map(drop)
-            }
-            Run::Retrain(settings) => {
-                let plan = tiny::retrain_plan(settings.clone());
-                retrain(&plan, &self.data, &folder, resume, report).map(drop)
-            }
-        }
-    }
-
-    /// Runs to the end and returns the bytes of the results.
-    fn finish(&self, run: &Run, name: &str) -> Vec<Vec<u8>> {
-        self.go(run, name, &Resume::Auto, &mut Silent).unwrap();
-        self.results(run, name)
-    }
-
-    fn results(&self, run: &Run, name: &str) -> Vec<Vec<u8>> {
-        let read = |file: &&str| fs::read(self.path(name).join(file)).unwrap();
-        run.results().iter().map(read).collect()
-    }
-
-    fn interrupt(&self, run: &Run, name: &str, at: At) {
-        let go = || self.go(run, name, &Resume::Auto, &mut Interrupt { at, seen: 0 });
-        let stopped = catch_unwind(AssertUnwindSafe(go)).unwrap_err();
-        assert!(stopped.is::<At>());
-        let written = |file: &str| self.path(name).join(file).exists();
-        assert!(!written(run.results()[0]) && !written(run.results()[1]), "{name}");
-    }
-
-    /// Steps of the checkpoints that are there.
-    fn checkpoints(&self, name: &str) -> Vec<u64> {
-        let files = fs::read_dir(self.path(name).join("checkpoints")).unwrap();
-        let step = |path: PathBuf| {
-            path.file_stem().unwrap().to_str().unwrap()["step-".len()..].parse().unwrap()
-        };
-        let mut steps: Vec<u64> = files.map(|file| step(file.unwrap().path())).collect();
-        steps.sort_unstable();
-        steps
-    }
-
-    fn checkpoint(&self, name: &str, step: u64) -> PathBuf {
-        self.path(name).join(format!("checkpoints/step-{step:09}.safetensors"))
-    }
+fn interrupt(place: &Place, run: &Run, name: &str, at: At) {
+    let go = || place.go(run, name, &Resume::Auto, &mut Interrupt { at, seen: 0 });
+    let stopped = catch_unwind(AssertUnwindSafe(go)).unwrap_err();
+    assert!(stopped.is::<At>());
+    let written = |file: &str| place.path(name).join(file).exists();
+    assert!(!written(run.results()[0]) && !written(run.results()[1]), "{name}");
 }
 
 /// Where a run is cut off, counted from where it began or was taken up.
@@ -168,30 +71,6 @@ impl Report for Interrupt {
     }
 }
 
-/// What a run says.
-#[derive(Default)]
-struct Messages(Vec<String>);
-
-impl Report for Messages {
-    fn begin(&mut self, _: u64, _: u64, _: &'static str) {}
-    fn advance(&mut self, _: u64, _: String) {}
-    fn end(&mut self) {}
-
-    fn message(&mut self, text: &str) {
-        self.0.push(text.to_owned());
-    }
-
-    fn warning(&mut self, text: &str) {
-        self.message(text);
-    }
-}
-
-fn same(run: &Run, expected: &[Vec<u8>], found: &[Vec<u8>], what: &str) {
-    for (name, (a, b)) in run.results().iter().zip(expected.iter().zip(found)) {
-        assert!(a == b, "{name} differs: {what}");
-    }
-}
-
 fn in_pool(threads: usize, work: impl FnOnce() + Send) {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work);
 }
@@ -212,7 +91,7 @@ fn interrupted_runs_end_alike(run: &Run, last_step: usize) {
     for cuts in cuts {
         let name = format!("{cuts:?}");
         for &at in cuts {
-            place.interrupt(run, &name, at);
+            interrupt(&place, run, &name, at);
         }
         same(run, &expected, &place.finish(run, &name), &name);
     }
@@ -244,7 +123,7 @@ fn other_recipes_end_alike() {
         place.go(run, &name, &Resume::Auto, &mut Silent).unwrap();
         // Past the checkpoints of steps 9 and 8, which are in the middle of an epoch.
         let cut = format!("cut{number}");
-        place.interrupt(run, &cut, At::Step(11));
+        interrupt(&place, run, &cut, At::Step(11));
         place.go(run, &cut, &Resume::Auto, &mut Silent).unwrap();
         for file in ["metrics.csv", "supernet.safetensors", "board.json", "model.safetensors"] {
             let bytes = |name: &str| fs::read(place.path(name).join(file)).ok();
@@ -295,7 +174,7 @@ fn threads_and_workers_change_nothing(run: &Run) {
         });
     }
     // Also half of a run each.
-    place.interrupt(&run.with_workers(3), "mixed", At::Step(7));
+    interrupt(&place, &run.with_workers(3), "mixed", At::Step(7));
     let found = place.finish(&run.with_workers(0), "mixed");
     same(run, &expected, &found, "other workers after resuming");
 }
@@ -314,7 +193,13 @@ fn damage_is_passed_over(run: &Run) {
     let place = Place::new();
     let expected = place.finish(run, "whole");
     type Damage = fn(&Path);
-    let damages: [(&str, Damage); 3] = [
+    let damages: [(&str, Damage); 4] = [
+        ("one bit turned", |path| {
+            let mut bytes = fs::read(path).unwrap();
+            let last = bytes.len() - 1;
+            bytes[last] ^= 1;
+            fs::write(path, bytes).unwrap();
+        }),
         ("cut short", |path| {
             let bytes = fs::read(path).unwrap();
             fs::write(path, &bytes[..bytes.len() - 7]).unwrap();
@@ -326,7 +211,7 @@ fn damage_is_passed_over(run: &Run) {
         }),
     ];
     for (name, damage) in damages {
-        place.interrupt(run, name, At::Step(8));
+        interrupt(&place, run, name, At::Step(8));
         let steps = place.checkpoints(name);
         damage(&place.checkpoint(name, steps[1]));
         let mut messages = Messages::default();
@@ -337,12 +222,12 @@ fn damage_is_passed_over(run: &Run) {
         same(run, &expected, &place.results(run, name), name);
     }
     // With nothing left to pass over to, the run stops rather than starts anew.
-    place.interrupt(run, "all", At::Step(8));
+    interrupt(&place, run, "all", At::Step(8));
     for step in place.checkpoints("all") {
         fs::write(place.checkpoint("all", step), b"").unwrap();
     }
     let error = place.go(run, "all", &Resume::Auto, &mut Silent).unwrap_err();
-    assert!(matches!(error, TrainError::Checkpoint { .. }) && error.is_input(), "{error}");
+    assert!(matches!(error, TrainError::NoCheckpoint { .. }) && error.is_input(), "{error}");
     place.go(run, "all", &Resume::Never, &mut Silent).unwrap();
     same(run, &expected, &place.results(run, "all"), "anew over damaged checkpoints");
 }
@@ -361,7 +246,7 @@ fn damaged_checkpoints_of_a_retraining_are_passed_over() {
 fn other_settings_are_refused_by_name() {
     let place = Place::new();
     let started = tiny::search_settings();
-    place.interrupt(&Run::Search(started.clone()), "search", At::Step(5));
+    interrupt(&place, &Run::Search(started.clone()), "search", At::Step(5));
     let refusal = |settings: SearchSettings| {
         let run = Run::Search(settings);
         let error = place.go(&run, "search", &Resume::Auto, &mut Silent).unwrap_err();
@@ -390,20 +275,21 @@ fn other_settings_are_refused_by_name() {
 #[test]
 fn another_space_network_or_data_set_is_refused() {
     let place = Place::new();
+    interrupt(&place, &Run::Search(tiny::search_settings()), "search", At::Step(5));
     let folder = RunFolder::create(place.path("search")).unwrap();
-    place.interrupt(&Run::Search(tiny::search_settings()), "search", At::Step(5));
     let mut plan = tiny::search_plan(tiny::search_settings());
     // Shapes are the same, so nothing but the description can tell.
     plan.space.norm.momentum = 0.2;
-    let error = search(&plan, &place.data, &folder, &Resume::Auto, &mut Silent).unwrap_err();
+    let auto = Sitting::to_the_end(Resume::Auto);
+    let error = search(&plan, &place.data, &folder, &auto, &mut Silent).unwrap_err();
     assert!(error.is_input() && error.to_string().contains("space"), "{error}");
 
     let run = Run::Retrain(tiny::retrain_settings());
-    place.interrupt(&run, "retrain", At::Step(5));
+    interrupt(&place, &run, "retrain", At::Step(5));
     let folder = RunFolder::create(place.path("retrain")).unwrap();
     let mut plan = tiny::retrain_plan(tiny::retrain_settings());
     plan.architecture.norm.momentum = 0.2;
-    let error = retrain(&plan, &place.data, &folder, &Resume::Auto, &mut Silent).unwrap_err();
+    let error = retrain(&plan, &place.data, &folder, &auto, &mut Silent).unwrap_err();
     assert!(error.is_input() && error.to_string().contains("architecture"), "{error}");
 
     tiny::write_shards_of(&place.path("other"), tiny::CLASSES);
@@ -412,9 +298,10 @@ fn another_space_network_or_data_set_is_refused() {
     fs::write(place.path("other/index.json"), index).unwrap();
     let other = Arc::new(ShardSet::open(place.path("other")).unwrap());
     let plan = tiny::retrain_plan(tiny::retrain_settings());
-    let error = retrain(&plan, &other, &folder, &Resume::Auto, &mut Silent).unwrap_err();
+    let error = retrain(&plan, &other, &folder, &auto, &mut Silent).unwrap_err();
     assert!(error.is_input() && error.to_string().contains("data set"), "{error}");
 
+    drop(folder);
     let newest = place.checkpoints("search")[1];
     let wrong = Resume::From(place.checkpoint("search", newest));
     let error = place.go(&run, "retrain", &wrong, &mut Silent).unwrap_err();

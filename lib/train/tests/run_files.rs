@@ -15,6 +15,7 @@ use cream_train::retrain::retrain;
 use cream_train::run_folder::{Resume, RunFolder};
 use cream_train::search::search;
 use cream_train::settings::{RetrainSettings, SearchSettings};
+use cream_train::sitting::Sitting;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -25,14 +26,28 @@ impl Finished {
     fn search(settings: SearchSettings) -> Self {
         let (dir, data) = shards();
         let folder = RunFolder::create(dir.path()).unwrap();
-        search(&tiny::search_plan(settings), &data, &folder, &Resume::Auto, &mut Silent).unwrap();
+        search(
+            &tiny::search_plan(settings),
+            &data,
+            &folder,
+            &Sitting::to_the_end(Resume::Auto),
+            &mut Silent,
+        )
+        .unwrap();
         Self(dir)
     }
 
     fn retrain(settings: RetrainSettings) -> Self {
         let (dir, data) = shards();
         let folder = RunFolder::create(dir.path()).unwrap();
-        retrain(&tiny::retrain_plan(settings), &data, &folder, &Resume::Auto, &mut Silent).unwrap();
+        retrain(
+            &tiny::retrain_plan(settings),
+            &data,
+            &folder,
+            &Sitting::to_the_end(Resume::Auto),
+            &mut Silent,
+        )
+        .unwrap();
         Self(dir)
     }
 
@@ -91,8 +106,10 @@ fn a_supernet_says_what_it_holds() {
     assert_eq!(keys(run), ["data", "format", "kind", "settings", "version"]);
     assert_eq!((&run["format"], &run["kind"]), (&json!("cream-checkpoint"), &json!("search")));
     let state = &file.description["state"];
-    assert_eq!(keys(state), ["board", "metrics", "optimizer_steps", "position", "prior"]);
-    assert_eq!(keys(&state["position"]), ["batch", "correct", "epoch", "images", "loss", "step"]);
+    let expected = ["board", "metrics", "optimizer_steps", "position", "prior", "skipped"];
+    assert_eq!(keys(state), expected);
+    let expected = ["batch", "correct", "epoch", "images", "loss", "skipped", "step"];
+    assert_eq!(keys(&state["position"]), expected);
 }
 
 #[test]
@@ -107,8 +124,8 @@ fn a_model_says_what_it_holds() {
     let file = run.tensors("checkpoints/step-000000018.safetensors");
     assert_eq!(groups(&file), ["ema", "momentum", "square", "weights"]);
     let state = &file.description["state"];
-    assert_eq!(keys(state), ["metrics", "optimizer_steps", "position", "validation"]);
-    assert_eq!(keys(&state["position"]), ["batch", "epoch", "loss", "step", "tally"]);
+    assert_eq!(keys(state), ["metrics", "optimizer_steps", "position", "skipped", "validation"]);
+    assert_eq!(keys(&state["position"]), ["batch", "epoch", "loss", "skipped", "step", "tally"]);
 }
 
 #[test]

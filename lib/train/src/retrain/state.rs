@@ -5,13 +5,14 @@ use crate::TrainError;
 use crate::checkpoint::{Checkpoint, Identity, check_position};
 use crate::initialise::KeyedInitialisation;
 use crate::report::Report;
-use crate::run_folder::Resume;
+use crate::run_folder::{Place, Resume};
 use crate::score::Tally;
 use candle_core::{DType, Tensor};
 use cream_nn::{ChildNet, TensorFile};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// The part of a checkpoint that is not tensors.
 #[derive(Debug, Serialize, Deserialize)]
@@ -20,6 +21,7 @@ struct State {
     optimizer_steps: u64,
     metrics: String,
     validation: Tally,
+    skipped: u64,
 }
 
 impl RetrainPlan {
@@ -63,7 +65,8 @@ pub(super) fn identity(plan: &RetrainPlan, data: &str) -> Identity {
 }
 
 impl Retraining<'_> {
-    pub(super) fn save_checkpoint(&self) -> Result<(), TrainError> {
+    /// Writes a checkpoint, with the validation score where the weights have just been scored.
+    pub(super) fn save_checkpoint(&self, score: Option<f64>) -> Result<PathBuf, TrainError> {
         if !self.network.weights().are_finite()? {
             return Err(self.non_finite("a weight is not finite"));
         }
@@ -73,6 +76,7 @@ impl Retraining<'_> {
             optimizer_steps,
             metrics: self.metrics.rows().to_owned(),
             validation: self.validation,
+            skipped: self.skipped,
         };
         let mut checkpoint = Checkpoint::new(self.identity.clone(), &state)?;
         checkpoint.put("weights", self.network.weights().tensors());
@@ -81,9 +85,9 @@ impl Retraining<'_> {
         if let Some(ema) = &self.ema {
             checkpoint.put("ema", ema.tensors().clone());
         }
-        let keep = self.plan.settings.keep_checkpoints;
-        self.folder.save_checkpoint(self.position.step, &checkpoint.into_file(), keep)?;
-        Ok(())
+        let place = Place { step: self.position.step, epoch: self.position.epoch, score };
+        let retention = self.plan.settings.retention();
+        self.folder.save_checkpoint(place, &checkpoint.into_file(), retention)
     }
 
     /// Takes up a checkpoint, or starts anew.
@@ -100,17 +104,21 @@ impl Retraining<'_> {
         };
         let mut checkpoint = Checkpoint::from_file(path.clone(), file, &self.identity)?;
         let state: State = checkpoint.state()?;
-        self.network.weights().load(&checkpoint.take("weights"), |_| false)?;
-        let (momentum, square) = (checkpoint.take("momentum"), checkpoint.take("square"));
         let fail = |reason: String| TrainError::Checkpoint { path: path.clone(), reason };
+        let loaded = self.network.weights().load(&checkpoint.take("weights"), |_| false);
+        loaded.map_err(|error| fail(error.to_string()))?;
+        let (momentum, square) = (checkpoint.take("momentum"), checkpoint.take("square"));
         let parameters = &self.network.weights().parameters;
         self.optimizer
             .restore(momentum, square, state.optimizer_steps, parameters)
             .map_err(fail)?;
         if let Some(ema) = &mut self.ema {
-            ema.restore(checkpoint.take("ema"), state.position.step).map_err(fail)?;
+            // Skipped steps are not averaged.
+            let averaged = state.position.step.saturating_sub(state.skipped);
+            ema.restore(checkpoint.take("ema"), averaged).map_err(fail)?;
         }
         (self.position, self.validation) = (state.position, state.validation);
+        self.skipped = state.skipped;
         let Position { epoch, batch, step, .. } = self.position;
         let per_epoch = self.schedule.steps_per_epoch;
         check_position(epoch, batch, step, per_epoch).map_err(fail)?;
@@ -122,16 +130,13 @@ impl Retraining<'_> {
 
     /// Writes the results.
     pub(super) fn finish(&self) -> Result<(), TrainError> {
-        let raw = self.network.weights().tensors();
-        let exported = match &self.ema {
-            Some(ema) => {
-                self.folder
-                    .write("model-raw.safetensors", &self.weights_file(raw, "raw").to_bytes()?)?;
-                self.weights_file(ema.tensors().clone(), "ema")
-            }
-            None => self.weights_file(raw, "raw"),
+        let raw = self.weights_file(self.network.weights().tensors(), "raw").to_bytes()?;
+        let Some(ema) = &self.ema else {
+            return self.folder.write_results(&[("model.safetensors", raw)]);
         };
-        self.folder.write("model.safetensors", &exported.to_bytes()?)
+        let averaged = self.weights_file(ema.tensors().clone(), "ema").to_bytes()?;
+        self.folder
+            .write_results(&[("model-raw.safetensors", raw), ("model.safetensors", averaged)])
     }
 
     fn weights_file(&self, tensors: BTreeMap<String, Tensor>, weights: &str) -> TensorFile {

@@ -7,11 +7,12 @@ use crate::initialise::KeyedInitialisation;
 use crate::matching::Matching;
 use crate::prioritized::PrioritizedPaths;
 use crate::report::Report;
-use crate::run_folder::Resume;
+use crate::run_folder::{Place, Resume};
 use candle_core::DType;
 use cream_arch::BoardEntry;
 use cream_nn::SuperNet;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// The part of a checkpoint that is not tensors.
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,6 +22,7 @@ struct State {
     prior: Vec<f64>,
     optimizer_steps: u64,
     metrics: String,
+    skipped: u64,
 }
 
 /// The networks before their first step.
@@ -42,7 +44,8 @@ impl Search<'_> {
         Identity::new("search", &self.plan.settings, self.data.checksum()).with("space", space)
     }
 
-    pub(super) fn save_checkpoint(&self) -> Result<(), TrainError> {
+    /// Writes a checkpoint, with the best entry's score where the board has just been scored.
+    pub(super) fn save_checkpoint(&self, score: Option<f64>) -> Result<PathBuf, TrainError> {
         if !self.supernet.weights().are_finite()? {
             return Err(self.non_finite("a weight is not finite", "the supernet".to_owned()));
         }
@@ -54,15 +57,16 @@ impl Search<'_> {
             optimizer_steps,
             prior: self.prior.clone(),
             metrics: self.metrics.rows().to_owned(),
+            skipped: self.skipped,
         };
         let mut checkpoint = Checkpoint::new(self.identity(), &state)?;
         checkpoint.put("weights", self.supernet.weights().tensors());
         checkpoint.put("matching", self.matching.weights().tensors());
         checkpoint.put("momentum", momentum.clone());
         checkpoint.put("probe", probes);
-        let keep = self.plan.settings.keep_checkpoints;
-        self.folder.save_checkpoint(self.position.step, &checkpoint.into_file(), keep)?;
-        Ok(())
+        let place = Place { step: self.position.step, epoch: self.position.epoch, score };
+        let retention = self.plan.settings.retention();
+        self.folder.save_checkpoint(place, &checkpoint.into_file(), retention)
     }
 
     /// Takes up a checkpoint, or starts anew.
@@ -79,9 +83,13 @@ impl Search<'_> {
         };
         let mut checkpoint = Checkpoint::from_file(path.clone(), file, &self.identity())?;
         let state: State = checkpoint.state()?;
-        self.supernet.weights().load(&checkpoint.take("weights"), |_| false)?;
-        self.matching.weights().load(&checkpoint.take("matching"), |_| false)?;
         let fail = |reason: String| TrainError::Checkpoint { path: path.clone(), reason };
+        for (group, weights) in
+            [("weights", self.supernet.weights()), ("matching", self.matching.weights())]
+        {
+            let loaded = weights.load(&checkpoint.take(group), |_| false);
+            loaded.map_err(|error| fail(error.to_string()))?;
+        }
         let (momentum, parameters) =
             (checkpoint.take("momentum"), &self.supernet.weights().parameters);
         self.optimizer
@@ -93,7 +101,7 @@ impl Search<'_> {
         for entry in &state.board {
             self.supernet.path_parameters(&entry.path)?;
         }
-        (self.position, self.prior) = (state.position, state.prior);
+        (self.position, self.prior, self.skipped) = (state.position, state.prior, state.skipped);
         let Position { epoch, batch, step, .. } = self.position;
         let per_epoch = self.schedule.steps_per_epoch;
         check_position(epoch, batch, step, per_epoch).map_err(fail)?;

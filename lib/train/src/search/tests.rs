@@ -51,7 +51,7 @@ fn with_search(check: impl FnOnce(&mut Search, &Batch)) {
         search.step(&batch.unwrap()).unwrap();
     }
     assert!(search.prioritized.board().entries.is_empty(), "closed during the warm-up");
-    search.end_epoch(0).unwrap();
+    search.end_epoch().unwrap();
     let mut batches = search.training_batches().unwrap();
     for batch in batches.by_ref().take(2) {
         search.step(&batch.unwrap()).unwrap();

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::TrainError;
 use crate::optimizer::{Kind, Rule};
+use crate::run_folder::Retention;
 use crate::schedule::{Schedule, Shape};
 use serde::{Deserialize, Serialize};
 
@@ -59,8 +60,12 @@ pub struct RetrainSettings {
     pub evaluate_epochs: usize,
     /// Steps between checkpoints besides those at the end of every epoch; 0 for none.
     pub checkpoint_steps: u64,
-    /// Checkpoints kept.
+    /// Newest checkpoints kept.
     pub keep_checkpoints: usize,
+    /// Checkpoints of the best validation scores kept besides.
+    pub keep_best: usize,
+    /// Steps of the run that may give numbers that are not finite; they change nothing.
+    pub skip_nonfinite: u64,
     /// Seed of every random draw.
     pub seed: u64,
     /// CPU threads; all cores unless given.
@@ -101,6 +106,8 @@ impl Default for RetrainSettings {
             evaluate_epochs: 1,
             checkpoint_steps: 0,
             keep_checkpoints: 2,
+            keep_best: 1,
+            skip_nonfinite: 0,
             seed: 0,
             threads: None,
             workers: 1,
@@ -143,10 +150,15 @@ impl RetrainSettings {
         self.epochs + if self.schedule == Shape::Cosine { self.cooldown_epochs } else { 0 }
     }
 
+    /// Which checkpoints stay.
+    pub fn retention(&self) -> Retention {
+        Retention { newest: self.keep_checkpoints, best: self.keep_best }
+    }
+
     /// # Errors
     /// [`TrainError::Setting`] for what cannot work.
     pub fn check(&self) -> Result<(), TrainError> {
-        check_loop(self.epochs, self.batch, self.keep_checkpoints, self.workers)?;
+        check_loop(self.epochs, self.batch, self.retention(), self.workers)?;
         self.augmentation.check()?;
         check_count("cooldown-epochs", self.cooldown_epochs, 0..=100_000)?;
         check_range("weight-decay", self.weight_decay, 0.0..=1.0)?;

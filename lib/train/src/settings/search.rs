@@ -6,6 +6,7 @@ use super::{
 };
 use crate::TrainError;
 use crate::optimizer::{Kind, Rule};
+use crate::run_folder::Retention;
 use serde::{Deserialize, Serialize};
 
 /// Who teaches.
@@ -80,8 +81,12 @@ pub struct SearchSettings {
     pub recalibration_batches: usize,
     /// Steps between checkpoints besides those at the end of every epoch; 0 for none.
     pub checkpoint_steps: u64,
-    /// Checkpoints kept.
+    /// Newest checkpoints kept.
     pub keep_checkpoints: usize,
+    /// Checkpoints of the best search-validation scores kept besides.
+    pub keep_best: usize,
+    /// Steps of the run that may give numbers that are not finite; they change nothing.
+    pub skip_nonfinite: u64,
     /// Seed of every random draw.
     pub seed: u64,
     /// CPU threads; all cores unless given.
@@ -118,6 +123,8 @@ impl Default for SearchSettings {
             recalibration_batches: 4,
             checkpoint_steps: 0,
             keep_checkpoints: 2,
+            keep_best: 1,
+            skip_nonfinite: 0,
             seed: 0,
             threads: None,
             workers: 1,
@@ -139,10 +146,15 @@ impl SearchSettings {
         Rule { kind: Kind::Sgd, momentum, alpha: 0.0, epsilon: 0.0, weight_decay }
     }
 
+    /// Which checkpoints stay.
+    pub fn retention(&self) -> Retention {
+        Retention { newest: self.keep_checkpoints, best: self.keep_best }
+    }
+
     /// # Errors
     /// [`TrainError::Setting`] for what cannot work.
     pub fn check(&self) -> Result<(), TrainError> {
-        check_loop(self.epochs, self.batch, self.keep_checkpoints, self.workers)?;
+        check_loop(self.epochs, self.batch, self.retention(), self.workers)?;
         self.augmentation.check()?;
         check_share("label-smoothing", self.label_smoothing)?;
         check_share("momentum", self.momentum)?;
