@@ -33,12 +33,13 @@ resume = $$( \
 # $(call publish,COMMAND) makes the target of what the command prints, whole or not at all.
 publish = @echo '$(1) >$@' >&2; $(1) >$@.tmp && mv $@.tmp $@ || { status=$$?; rm -f $@.tmp; exit $$status; }
 
-# The folder's name carries the interval, which is the stem: min-max.
+# The trainers take the shell's place (exec), so that make passes a signal on to them and waits until they have written
+# their checkpoint. The folder's name carries the interval, which is the stem: min-max.
 $(RUNS)/$(NAME)/search-%/board.json $(RUNS)/$(NAME)/search-%/supernet.safetensors: \
     $(SHARDS)/index.json $(SEARCH_CONFIG) | $(BUILD)
 	@mkdir -p $(@D)
 	@resume=$(call resume,$(@D)); set -x; \
-	$(TOOLS)/supernet-train --data $(SHARDS) --out $(@D) --config $(SEARCH_CONFIG) \
+	exec $(TOOLS)/supernet-train --data $(SHARDS) --out $(@D) --config $(SEARCH_CONFIG) \
 	  --flops-min $(word 1,$(subst -, ,$*)) --flops-max $(word 2,$(subst -, ,$*)) \
 	  --resume $$resume $(TRAINER_FLAGS)
 
@@ -48,7 +49,7 @@ $(RUNS)/$(NAME)/search-%/arch.json: $(RUNS)/$(NAME)/search-%/board.json | $(BUIL
 $(RUNS)/$(NAME)/%/model.safetensors: $(ARCH) $(SHARDS)/index.json $(RETRAIN_CONFIG) | $(BUILD)
 	@mkdir -p $(@D)
 	@resume=$(call resume,$(@D)); set -x; \
-	$(TOOLS)/arch-retrain --arch $(ARCH) --data $(SHARDS) --out $(@D) \
+	exec $(TOOLS)/arch-retrain --arch $(ARCH) --data $(SHARDS) --out $(@D) \
 	  --config $(RETRAIN_CONFIG) --resume $$resume $(TRAINER_FLAGS)
 
 $(RUNS)/$(NAME)/%/evaluation.json: $(RUNS)/$(NAME)/%/model.safetensors $(SHARDS)/index.json | $(BUILD)

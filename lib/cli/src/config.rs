@@ -232,9 +232,7 @@ impl Layers {
 
 fn read_file(path: &Path) -> anyhow::Result<Map<String, Value>> {
     let name = path.to_str().ok_or_else(|| anyhow!("{}: name is not UTF-8", path.display()))?;
-    let text = read_text(name, FILE_LIMIT).map_err(|failure| match failure {
-        Failure::Input(error) | Failure::Run(error) => error,
-    })?;
+    let text = read_text(name, FILE_LIMIT).map_err(Failure::into_error)?;
     parse(&text).with_context(|| name.to_owned())
 }
 

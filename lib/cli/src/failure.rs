@@ -10,7 +10,12 @@ pub enum Failure {
     Input(anyhow::Error),
     /// The input was right and the work failed: exit status 1.
     Run(anyhow::Error),
+    /// The work was stopped on request and can be taken up again: this exit status.
+    Stopped(u8, anyhow::Error),
 }
+
+/// Exit status of a run that was told to do so much and no more: sysexits' EX_TEMPFAIL, "try again later".
+pub const UNFINISHED: u8 = 75;
 
 impl Failure {
     /// A wrong input described by `message`, which ends with what to do next.
@@ -23,10 +28,27 @@ impl Failure {
         Self::Run(anyhow::anyhow!("{message}"))
     }
 
+    /// Work stopped by a signal of this number, as `message` says.
+    pub fn signal(number: i32, message: impl std::fmt::Display) -> Self {
+        Self::Stopped(128 | (number & 0x7f) as u8, anyhow::anyhow!("{message}"))
+    }
+
+    /// Work stopped because it was told to do so much and no more, as `message` says.
+    pub fn unfinished(message: impl std::fmt::Display) -> Self {
+        Self::Stopped(UNFINISHED, anyhow::anyhow!("{message}"))
+    }
+
     /// The error without its exit status.
     pub fn error(&self) -> &anyhow::Error {
         match self {
-            Self::Input(error) | Self::Run(error) => error,
+            Self::Input(error) | Self::Run(error) | Self::Stopped(_, error) => error,
+        }
+    }
+
+    /// The error without its exit status, to say more about it.
+    pub fn into_error(self) -> anyhow::Error {
+        match self {
+            Self::Input(error) | Self::Run(error) | Self::Stopped(_, error) => error,
         }
     }
 
@@ -35,6 +57,7 @@ impl Failure {
         match self {
             Self::Input(_) => 2,
             Self::Run(_) => 1,
+            Self::Stopped(status, _) => *status,
         }
     }
 }
@@ -114,6 +137,8 @@ mod tests {
         assert_eq!(main("t", || Ok(())), ExitCode::SUCCESS);
         assert_eq!(main("t", || Err(Failure::run("r"))), ExitCode::from(1));
         assert_eq!(main("t", || Err(Failure::input("i"))), ExitCode::from(2));
+        assert_eq!(main("t", || Err(Failure::unfinished("u"))), ExitCode::from(75));
+        assert_eq!(main("t", || Err(Failure::signal(15, "s"))), ExitCode::from(143));
         let refused: Result<(), _> = Err(io::Error::from(io::ErrorKind::PermissionDenied));
         assert_eq!(main("t", || refused.or_input()), ExitCode::from(2));
     }

@@ -5,6 +5,7 @@
 //! - [`read_text`] and [`write_stdout`] read and write what tools exchange.
 //! - [`config`] resolves settings from flags, environment, file and defaults.
 //! - [`progress`] reports long work on standard error.
+//! - [`interrupt`] notes signals, so that long work can end in good order.
 //! - [`RunArgs`] and [`ReportArgs`] are the flags that tools share.
 //!
 //! Standard output carries data only. Tools write it with [`write_stdout`], never `println!`, which
@@ -13,10 +14,11 @@
 pub mod config;
 mod failure;
 mod files;
+pub mod interrupt;
 pub mod progress;
 mod run_args;
 
-pub use failure::{Failure, OrFail, main};
+pub use failure::{Failure, OrFail, UNFINISHED, main};
 pub use files::{read_text, write_stdout};
 pub use run_args::{ReportArgs, RunArgs};
 

@@ -44,6 +44,15 @@ pub struct RunArgs {
     #[arg(long, value_name = "auto|never|PATH", default_value = "auto")]
     pub resume: String,
 
+    /// Stop with a checkpoint after so many steps (500) or so much time (90s, 30m, 1.5h), with exit
+    /// status 75 if the run is not done; run again to go on
+    #[arg(long, value_name = "STEPS|TIME")]
+    pub stop_after: Option<String>,
+
+    /// Do not compare the shards with their checksums first
+    #[arg(long)]
+    pub no_verify: bool,
+
     /// Print the settings with their sources and stop
     #[arg(long)]
     pub print_config: bool,

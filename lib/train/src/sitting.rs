@@ -69,7 +69,10 @@ impl fmt::Display for Stopped {
             Reason::Enough(amount) => format!("after {amount} as asked"),
         };
         let checkpoint = checkpoint.display();
-        write!(f, "stopped at step {step} {why}; run the same command again to go on from {checkpoint}")
+        write!(
+            f,
+            "stopped at step {step} {why}; run the same command again to go on from {checkpoint}"
+        )
     }
 }
 

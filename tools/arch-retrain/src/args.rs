@@ -87,6 +87,15 @@ struct Settings {
     /// Steps between checkpoints besides those at epochs' ends; 0 for none
     #[arg(long, value_name = "N")]
     checkpoint_steps: Option<u64>,
+    /// Newest checkpoints kept
+    #[arg(long, value_name = "N")]
+    keep_checkpoints: Option<usize>,
+    /// Checkpoints of the best validation scores kept besides
+    #[arg(long, value_name = "N")]
+    keep_best: Option<usize>,
+    /// Steps of the run that may give a loss or gradient that is not finite; they are skipped
+    #[arg(long, value_name = "N")]
+    skip_nonfinite: Option<u64>,
     /// Seed of every random draw
     #[arg(long, value_name = "N")]
     seed: Option<u64>,

@@ -13,12 +13,14 @@ use candle_core::Tensor;
 use clap::Parser;
 use cream_arch::{Architecture, EvaluationTransform};
 use cream_cli::config::Resolved;
-use cream_cli::{Failure, OrFail, read_text, write_stdout};
+use cream_cli::{Failure, OrFail, interrupt, read_text, write_stdout};
 use cream_data::ShardSet;
 use cream_nn::TensorFile;
+use cream_train::intact::check_shards;
 use cream_train::retrain::{RetrainPlan, retrain};
-use cream_train::run_folder::{Resume, RunFolder};
+use cream_train::run_folder::{RunFolder, check_against_manifest};
 use cream_train::settings::{CropKind, RetrainSettings};
+use cream_train::sitting::{Outcome, Reason, Sitting, Stopped};
 use cream_train::{TrainError, device};
 
 use args::Args;
@@ -46,14 +48,23 @@ fn train(args: &Args, resolved: &Resolved<RetrainSettings>) -> Result<(), Failur
     let device = device::open(&settings.device).or_input()?;
     let plan = RetrainPlan { settings: settings.clone(), architecture, init, device };
     plan.check(&data).or_input()?;
-    let mut report = ProgressReport::new(args.run.report.style());
+    let style = args.run.report.style();
+    let signal = interrupt::watch(style).context("signals").or_run()?;
+    let (resume, after) = (&args.run.resume, args.run.stop_after.as_deref());
+    let sitting = Sitting::from_flags(resume, after, signal).or_input()?;
+    let mut report = ProgressReport::new(style);
     let folder = RunFolder::create(args.run.out()?).or_input()?;
-    let resume = Resume::from_flag(&args.run.resume);
-    if folder.starts_anew(&resume).or_input()? || !folder.file("config.toml").exists() {
+    if !args.run.no_verify {
+        check_shards(&data, &mut report).map_err(failure)?;
+    }
+    if folder.starts_anew(&sitting.resume).or_input()? || !folder.file("config.toml").exists() {
         folder.write("config.toml", resolved.to_toml().as_bytes()).or_run()?;
         folder.write("arch.json", plan.architecture.to_json().as_bytes()).or_run()?;
     }
-    let score = retrain(&plan, &data, &folder, &resume, &mut report).map_err(failure)?;
+    let score = match retrain(&plan, &data, &folder, &sitting, &mut report).map_err(failure)? {
+        Outcome::Done(score) => score,
+        Outcome::Stopped(stopped) => return Err(ended(&stopped)),
+    };
     report.line(&format!(
         "{}: top-1 {:.2} % of {} validation images",
         folder.file("model.safetensors").display(),
@@ -61,6 +72,13 @@ fn train(args: &Args, resolved: &Resolved<RetrainSettings>) -> Result<(), Failur
         score.images
     ));
     Ok(())
+}
+
+fn ended(stopped: &Stopped) -> Failure {
+    match stopped.reason {
+        Reason::Signal(number) => Failure::signal(number, stopped),
+        Reason::Enough(_) => Failure::unfinished(stopped),
+    }
 }
 
 fn failure(error: TrainError) -> Failure {
@@ -83,6 +101,7 @@ fn architecture(args: &Args, settings: &RetrainSettings) -> Result<Architecture,
 fn initial_weights(path: &Path) -> anyhow::Result<BTreeMap<String, Tensor>> {
     let what = || path.display().to_string();
     let bytes = std::fs::read(path).with_context(what)?;
+    check_against_manifest(path, &bytes)?;
     let file = TensorFile::from_bytes(&bytes).with_context(what)?;
     if file.tensors.keys().any(|name| name.contains('/')) {
         bail!("{}: is a checkpoint; give the model.safetensors of a finished run", path.display());

@@ -63,11 +63,14 @@ pub fn score(args: &Args, run: &Path, device: &Device) -> Result<(), Failure> {
     for group in paths.chunks(GROUP) {
         let group: Vec<&NetworkPath> = group.iter().collect();
         let images = eval_batches(args, &subject, &data, data.samples(split))?;
-        let advance = |images| progress.advance(images);
+        let advance = |images| {
+            progress.advance(images);
+            true
+        };
         let tallies =
             score_paths(&subject.supernet, &feed, &group, &recalibration, images, advance)
                 .map_err(failure)?;
-        for (path, tally) in group.iter().zip(&tallies) {
+        for (path, tally) in group.iter().zip(tallies.iter().flatten()) {
             write_stdout(line(&subject, path, split, tally).or_run()?)?;
         }
     }

@@ -8,6 +8,7 @@ use cream_arch::Architecture;
 use cream_cli::{Failure, OrFail, read_text};
 use cream_nn::{ChildNet, TensorFile, ToBeLoaded};
 use cream_train::checkpoint::take_group;
+use cream_train::run_folder::check_against_manifest;
 
 use crate::args::{Args, Which};
 
@@ -45,6 +46,7 @@ fn weights_file(path: &Path, which: Which) -> PathBuf {
 pub fn read(path: &Path) -> anyhow::Result<TensorFile> {
     let what = || path.display().to_string();
     let bytes = std::fs::read(path).with_context(what)?;
+    check_against_manifest(path, &bytes)?;
     TensorFile::from_bytes(&bytes).with_context(what)
 }
 

@@ -21,6 +21,7 @@ use cream_train::report::Silent;
 use cream_train::retrain::retrain;
 use cream_train::run_folder::{Resume, RunFolder};
 use cream_train::search::search;
+use cream_train::sitting::Sitting;
 use json_schema::Schemas;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -66,7 +67,8 @@ impl Place {
     fn retrained(self) -> Self {
         let folder = RunFolder::create(self.path("run")).unwrap();
         let plan = tiny::retrain_plan(tiny::retrain_settings());
-        retrain(&plan, &self.data(), &folder, &Resume::Auto, &mut Silent).unwrap();
+        retrain(&plan, &self.data(), &folder, &Sitting::to_the_end(Resume::Auto), &mut Silent)
+            .unwrap();
         self
     }
 
@@ -74,7 +76,8 @@ impl Place {
     fn searched(self) -> Self {
         let folder = RunFolder::create(self.path("search")).unwrap();
         let plan = tiny::search_plan(tiny::search_settings());
-        search(&plan, &self.data(), &folder, &Resume::Auto, &mut Silent).unwrap();
+        search(&plan, &self.data(), &folder, &Sitting::to_the_end(Resume::Auto), &mut Silent)
+            .unwrap();
         self
     }
 

@@ -11,11 +11,13 @@ use anyhow::Context;
 use clap::Parser;
 use cream_arch::{EvaluationTransform, FlopsInterval, Shape, Space};
 use cream_cli::config::Resolved;
-use cream_cli::{Failure, OrFail, read_text, write_stdout};
+use cream_cli::{Failure, OrFail, interrupt, read_text, write_stdout};
 use cream_data::ShardSet;
-use cream_train::run_folder::{Resume, RunFolder};
+use cream_train::intact::check_shards;
+use cream_train::run_folder::RunFolder;
 use cream_train::search::{SearchPlan, search};
 use cream_train::settings::{CropKind, SearchSettings};
+use cream_train::sitting::{Outcome, Reason, Sitting, Stopped};
 use cream_train::{TrainError, device};
 
 use args::Args;
@@ -40,14 +42,23 @@ fn train(args: &Args, resolved: &Resolved<SearchSettings>) -> Result<(), Failure
     let data = Arc::new(ShardSet::open(args.run.data()?).or_input()?);
     let plan = plan(args, settings.clone(), &data).or_input()?;
     plan.check(&data).or_input()?;
-    let mut report = ProgressReport::new(args.run.report.style());
+    let style = args.run.report.style();
+    let signal = interrupt::watch(style).context("signals").or_run()?;
+    let (resume, after) = (&args.run.resume, args.run.stop_after.as_deref());
+    let sitting = Sitting::from_flags(resume, after, signal).or_input()?;
+    let mut report = ProgressReport::new(style);
     report.line(&describe(&plan, args.run.data()?, &data).or_input()?);
     let folder = RunFolder::create(args.run.out()?).or_input()?;
-    let resume = Resume::from_flag(&args.run.resume);
-    if folder.starts_anew(&resume).or_input()? || !folder.file("config.toml").exists() {
+    if !args.run.no_verify {
+        check_shards(&data, &mut report).map_err(failure)?;
+    }
+    if folder.starts_anew(&sitting.resume).or_input()? || !folder.file("config.toml").exists() {
         folder.write("config.toml", resolved.to_toml().as_bytes()).or_run()?;
     }
-    let board = search(&plan, &data, &folder, &resume, &mut report).map_err(failure)?;
+    let board = match search(&plan, &data, &folder, &sitting, &mut report).map_err(failure)? {
+        Outcome::Done(board) => board,
+        Outcome::Stopped(stopped) => return Err(ended(&stopped)),
+    };
     if let Some(best) = board.entries.first() {
         let (flops, score) = (best.flops as f64 / 1e6, best.validation_top1.unwrap_or(0.0) * 100.0);
         report.line(&format!(
@@ -59,6 +70,13 @@ fn train(args: &Args, resolved: &Resolved<SearchSettings>) -> Result<(), Failure
     Ok(())
 }
 
+fn ended(stopped: &Stopped) -> Failure {
+    match stopped.reason {
+        Reason::Signal(number) => Failure::signal(number, stopped),
+        Reason::Enough(_) => Failure::unfinished(stopped),
+    }
+}
+
 fn failure(error: TrainError) -> Failure {
     if error.is_input() { Failure::Input(error.into()) } else { Failure::Run(error.into()) }
 }
@@ -66,9 +84,7 @@ fn failure(error: TrainError) -> Failure {
 fn plan(args: &Args, settings: SearchSettings, data: &ShardSet) -> anyhow::Result<SearchPlan> {
     let mut space = match &args.space {
         Some(file) => {
-            let text = read_text(file, 1 << 20).map_err(|failure| match failure {
-                Failure::Input(error) | Failure::Run(error) => error,
-            })?;
+            let text = read_text(file, 1 << 20).map_err(Failure::into_error)?;
             Space::from_toml(&text).with_context(|| file.clone())?
         }
         None => Space::published(),

@@ -22,9 +22,8 @@ pub fn is_finite(tensor: &Tensor) -> Result<bool> {
 
 fn all_finite<T: Element>(values: &[T]) -> bool {
     let piece = |range: std::ops::Range<usize>| {
-        // A difference with itself is zero for finite numbers only; `&` rather than `&&`, so that the loop is without
-        // branches.
-        values[range].iter().fold(true, |finite, &x| finite & (x - x == T::zero()))
+        // A product with zero is zero for finite numbers only; `&` rather than `&&`, so that the loop is without branches.
+        values[range].iter().fold(true, |finite, &x| finite & (x * T::zero() == T::zero()))
     };
     map_pieces(values.len(), rows_per_piece(1), piece).into_iter().all(|finite| finite)
 }
