@@ -2,6 +2,7 @@
 //!
 //! - [`main`] runs a tool, prints `tool: what: why` on one line and sets the exit status;
 //!   [`Failure`] says which status, [`OrFail`] puts it on any `Result`.
+//! - [`parse`] reads the command line, and prints completions and the man page where those are asked for.
 //! - [`read_text`] and [`write_stdout`] read and write what tools exchange.
 //! - [`config`] resolves settings from flags, environment, file and defaults.
 //! - [`progress`] reports long work on standard error.
@@ -11,6 +12,7 @@
 //! Standard output carries data only. Tools write it with [`write_stdout`], never `println!`, which
 //! panics when the reader goes away.
 
+mod command_line;
 pub mod config;
 mod failure;
 mod files;
@@ -18,6 +20,7 @@ pub mod interrupt;
 pub mod progress;
 mod run_args;
 
+pub use command_line::parse;
 pub use failure::{Failure, OrFail, UNFINISHED, main};
 pub use files::{read_text, write_stdout};
 pub use run_args::{ReportArgs, RunArgs};

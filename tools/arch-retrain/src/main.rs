@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use candle_core::Tensor;
-use clap::Parser;
 use cream_arch::{Architecture, EvaluationTransform};
 use cream_cli::config::Resolved;
 use cream_cli::{Failure, OrFail, interrupt, read_text, write_stdout};
@@ -27,7 +26,7 @@ use args::Args;
 use report::ProgressReport;
 
 fn main() -> ExitCode {
-    cream_cli::main("arch-retrain", || run(&Args::parse()))
+    cream_cli::main("arch-retrain", || run(&cream_cli::parse()?))
 }
 
 fn run(args: &Args) -> Result<(), Failure> {

@@ -9,7 +9,6 @@ mod weights;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
 use cream_cli::{Failure, OrFail};
 use cream_data::{LoaderSettings, ShardSet, Split};
 use cream_train::{TrainError, device};
@@ -18,7 +17,7 @@ use args::Args;
 
 fn main() -> ExitCode {
     cream_cli::main("evaluate", || {
-        let args = Args::parse();
+        let args: Args = cream_cli::parse()?;
         device::in_pool(args.threads, || run(&args)).or_input()?
     })
 }

@@ -6,7 +6,6 @@ mod output;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
 use cream_arch::{Architecture, Cost};
 use cream_cli::{Failure, OrFail, read_text, write_stdout};
 
@@ -17,7 +16,7 @@ use output::{Memory, Network};
 const MAX_BYTES: u64 = 64 << 20;
 
 fn main() -> ExitCode {
-    cream_cli::main("flops-count", || run(&Args::parse()))
+    cream_cli::main("flops-count", || run(&cream_cli::parse()?))
 }
 
 fn run(args: &Args) -> Result<(), Failure> {

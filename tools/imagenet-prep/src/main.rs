@@ -8,7 +8,6 @@ mod summary;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use cream_cli::Failure;
 
 use args::{Cli, Options};
@@ -45,7 +44,7 @@ Settings come from flags, then CREAM_* variables, then --config FILE.toml, then 
 Exit status: 0 done or up to date; 1 the run failed; 2 the command line, a setting or SRC was wrong.";
 
 fn main() -> ExitCode {
-    cream_cli::main("imagenet-prep", || run(&Cli::parse()))
+    cream_cli::main("imagenet-prep", || run(&cream_cli::parse()?))
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {

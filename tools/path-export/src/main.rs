@@ -7,7 +7,6 @@ mod sample;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
 use cream_arch::{
     Architecture, Convention, Cost, Path, Provenance, Reading, Source, Space, published,
 };
@@ -18,7 +17,7 @@ use args::{Args, Request};
 const MAX_BYTES: u64 = 64 << 20;
 
 fn main() -> ExitCode {
-    cream_cli::main("path-export", || run(Args::parse()))
+    cream_cli::main("path-export", || run(cream_cli::parse()?))
 }
 
 fn run(args: Args) -> Result<(), Failure> {

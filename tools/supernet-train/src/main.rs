@@ -8,7 +8,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use clap::Parser;
 use cream_arch::{EvaluationTransform, FlopsInterval, Shape, Space};
 use cream_cli::config::Resolved;
 use cream_cli::{Failure, OrFail, interrupt, read_text, write_stdout};
@@ -24,7 +23,7 @@ use args::Args;
 use report::ProgressReport;
 
 fn main() -> ExitCode {
-    cream_cli::main("supernet-train", || run(&Args::parse()))
+    cream_cli::main("supernet-train", || run(&cream_cli::parse()?))
 }
 
 fn run(args: &Args) -> Result<(), Failure> {

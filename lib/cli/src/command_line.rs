@@ -1,0 +1,126 @@
+//! Reading the command line, and printing what is generated from its definition.
+
+use std::ffi::OsString;
+use std::{env, io, process};
+
+use clap::builder::EnumValueParser;
+use clap::{Arg, ArgAction, ArgMatches, Command, Parser};
+use clap_complete::Shell;
+
+use crate::{Failure, OrFail, write_stdout};
+
+const COMPLETIONS: &str = "completions";
+const MAN: &str = "man";
+
+/// Reads the command line as `A::parse` does: what is wrong with it, `--help` and `--version` end the
+/// process.
+///
+/// Two more flags end it, which packagers call once and which `--help` therefore leaves out:
+/// `--completions SHELL` prints completions for `bash`, `zsh` or `fish`, and `--man` prints the man
+/// page. Each stands alone, without the arguments that the tool otherwise requires.
+///
+/// # Errors
+/// [`Failure::Run`] when standard output cannot be written.
+pub fn parse<A: Parser>() -> Result<A, Failure> {
+    let words: Vec<OsString> = env::args_os().collect();
+    if !asks_to_generate(&words) {
+        return Ok(A::parse_from(words));
+    }
+    let matches = generators().get_matches_from(words);
+    write_stdout(generate(A::command(), &matches).or_run()?)?;
+    process::exit(0);
+}
+
+/// Whether the first flag is one of the two.
+fn asks_to_generate(words: &[OsString]) -> bool {
+    let flag = words.get(1).and_then(|word| word.to_str()).and_then(|word| word.strip_prefix("--"));
+    flag.and_then(|flag| flag.split('=').next())
+        .is_some_and(|name| [COMPLETIONS, MAN].contains(&name))
+}
+
+/// A command with these two flags alone: a group of arguments that the tool requires cannot be lifted.
+fn generators() -> Command {
+    let shells = EnumValueParser::<Shell>::new();
+    let generator = |name| Arg::new(name).long(name).exclusive(true);
+    // Usage shows the name that the tool was called by.
+    Command::new("tool")
+        .arg(generator(COMPLETIONS).value_name("SHELL").value_parser(shells))
+        .arg(generator(MAN).action(ArgAction::SetTrue))
+}
+
+/// What the flag asks for, made from the tool's own definition.
+fn generate(mut tool: Command, matches: &ArgMatches) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    if let Some(&shell) = matches.get_one::<Shell>(COMPLETIONS) {
+        let name = tool.get_name().to_owned();
+        clap_complete::generate(shell, &mut tool, name, &mut text);
+    } else {
+        clap_mangen::Man::new(tool).render(&mut text)?;
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{ArgGroup, CommandFactory};
+
+    #[derive(Debug, Parser)]
+    #[command(name = "tool", version = "1", about = "Does it")]
+    #[command(group = ArgGroup::new("what").args(["first", "second"]).required(true))]
+    struct Args {
+        /// What to work on
+        #[arg(long, value_name = "A")]
+        first: Option<String>,
+        /// What else
+        #[arg(long, value_name = "B")]
+        second: Option<String>,
+        /// How often
+        times: u32,
+    }
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split(' ').map(OsString::from).collect()
+    }
+
+    fn generated(line: &str) -> Result<String, clap::Error> {
+        assert!(asks_to_generate(&words(line)), "{line}");
+        let matches = generators().try_get_matches_from(words(line))?;
+        Ok(String::from_utf8(generate(Args::command(), &matches).unwrap()).unwrap())
+    }
+
+    #[test]
+    fn only_a_leading_flag_asks_to_generate() {
+        for line in ["tool", "tool 3", "tool 3 --man", "tool --manual", "tool man", "tool -- --man"]
+        {
+            assert!(!asks_to_generate(&words(line)), "{line}");
+        }
+    }
+
+    #[test]
+    fn completions_know_the_flags_of_the_tool_and_only_those() {
+        for shell in ["bash", "zsh", "fish"] {
+            let text = generated(&format!("tool --completions {shell}")).unwrap();
+            assert!(text.contains("second") && !text.contains("completions"), "{text}");
+        }
+        assert!(generated("tool --completions=bash").is_ok());
+    }
+
+    #[test]
+    fn the_man_page_is_the_tool_s() {
+        let page = generated("tool --man").unwrap();
+        assert!(page.contains("tool \\- Does it") && page.contains("How often"), "{page}");
+    }
+
+    #[test]
+    fn the_generators_stand_alone() {
+        for line in [
+            "tool --man 3",
+            "tool --completions none",
+            "tool --completions",
+            "tool --man --completions zsh",
+        ] {
+            assert_eq!(generated(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+}
