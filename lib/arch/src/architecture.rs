@@ -6,7 +6,7 @@ pub(crate) mod validation;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ArchError, json};
+use crate::{ArchError, header, json};
 pub use evaluation::{EvaluationTransform, Interpolation};
 pub use provenance::{Provenance, Source};
 
@@ -202,14 +202,14 @@ pub enum HeadPosition {
 impl Architecture {
     /// Reads and validates one architecture; errors name the JSON path and what is allowed there.
     pub fn from_json(text: &str) -> Result<Self, ArchError> {
-        let architecture: Self = json::parse(text)?;
+        let architecture: Self = json::parse(text, header::ARCHITECTURE)?;
         architecture.validate()?;
         Ok(architecture)
     }
 
     /// Reads and validates one or more architectures that follow each other, such as JSON lines.
     pub fn many_from_json(text: &str) -> Result<Vec<Self>, ArchError> {
-        json::parse_many(text, Self::validate)
+        json::parse_many(text, header::ARCHITECTURE, Self::validate)
     }
 
     /// The file, one block per line, ending in a newline.

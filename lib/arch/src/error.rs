@@ -100,15 +100,24 @@ impl ArchError {
         Self::Value { location: location.into(), value: value.to_string(), allowed: allowed.into() }
     }
 
+    /// The same for a fraction, written with an exponent where its digits would fill a line.
+    pub(crate) fn number(location: impl Into<String>, value: f64, allowed: &str) -> Self {
+        let plain = value == 0.0 || (1e-6..1e15).contains(&value.abs());
+        let value = if plain { value.to_string() } else { format!("{value:e}") };
+        Self::value(location, value, allowed)
+    }
+
     /// The same error about a part of a larger document.
     pub(crate) fn inside(self, part: &str) -> Self {
+        let within = |location: String| match location.as_str() {
+            "the document" => part.to_owned(),
+            _ => format!("{part}.{location}"),
+        };
         match self {
             Self::Value { location, value, allowed } => {
-                Self::Value { location: format!("{part}.{location}"), value, allowed }
+                Self::Value { location: within(location), value, allowed }
             }
-            Self::Parse { location, reason } => {
-                Self::Parse { location: format!("{part}.{location}"), reason }
-            }
+            Self::Parse { location, reason } => Self::Parse { location: within(location), reason },
             Self::Path { path, reason } => Self::Path { path: format!("{path} ({part})"), reason },
             other => other,
         }

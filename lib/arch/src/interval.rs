@@ -49,8 +49,14 @@ impl FlopsInterval {
             if (0.0..=9e9).contains(&millions) {
                 return Ok((millions * 1e6).round() as u64);
             }
-            Err(ArchError::value(at, millions, "0 to 9e9 (millions)"))
+            Err(ArchError::number(at, millions, "0 to 9e9 (millions)"))
         };
+        if let (Some(min), Some(max)) = (min, max)
+            && min > max
+        {
+            let allowed = format!("at most flops_max, {max} (millions)");
+            return Err(ArchError::number("flops_min", min, &allowed));
+        }
         let min = min.map_or(Ok(0), |millions| raw("flops_min", millions))?;
         let max = max.map_or(Ok(u64::MAX), |millions| raw("flops_max", millions))?;
         Self { min, max }.validate()

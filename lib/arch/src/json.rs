@@ -2,21 +2,24 @@
 
 use std::io;
 
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::ser::Formatter;
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
+use serde_json::{Value, error::Category, ser::Formatter};
 
-use crate::ArchError;
+use crate::{ArchError, header::Header, wording};
 
 /// Documents read at most from one stream.
 const MAX_DOCUMENTS: usize = 1_000_000;
 
 /// Parses a whole document; an error names the JSON path, what was found and what is allowed.
-pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, ArchError> {
+pub(crate) fn parse<T: DeserializeOwned>(text: &str, header: Header) -> Result<T, ArchError> {
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value = next(&mut reader)?;
+    let value = next(&mut reader).map_err(|error| explain(text, 1, header).unwrap_or(error))?;
     reader.end().map_err(|error| ArchError::Parse {
         location: "after the document".to_owned(),
-        reason: error.to_string(),
+        reason: format!("{error}; one document is read here, so remove what follows"),
     })?;
     Ok(value)
 }
@@ -25,13 +28,16 @@ pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, ArchError> {
 /// the first says which it is.
 pub(crate) fn parse_many<T: DeserializeOwned>(
     text: &str,
+    header: Header,
     check: impl Fn(&T) -> Result<(), ArchError>,
 ) -> Result<Vec<T>, ArchError> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let mut values: Vec<T> = Vec::new();
     while values.is_empty() || reader.end().is_err() {
         let number = values.len() + 1;
-        let value = next(&mut reader).and_then(|value: T| check(&value).map(|()| value));
+        let value = next(&mut reader)
+            .map_err(|error| explain(text, number, header).unwrap_or(error))
+            .and_then(|value: T| check(&value).map(|()| value));
         values.push(value.map_err(|error| match number {
             1 => error,
             _ => error.inside(&format!("document {number}")),
@@ -49,9 +55,43 @@ fn next<T: DeserializeOwned>(
 ) -> Result<T, ArchError> {
     serde_path_to_error::deserialize(reader).map_err(|error| {
         let path = error.path().to_string();
-        let location = if path == "." { "the document".to_owned() } else { path };
-        ArchError::Parse { location, reason: error.inner().to_string() }
+        // What is broken before its key is known has the path `?`.
+        let path = path.strip_suffix('?').unwrap_or(&path).trim_end_matches('.');
+        let location = if path.is_empty() { "the document" } else { path }.to_owned();
+        let reason = error.inner().to_string();
+        let hint = match error.inner().classify() {
+            Category::Eof => "; the text ends too early: copy it or make it again",
+            Category::Syntax => "; is it the right file?",
+            _ => "",
+        };
+        ArchError::Parse { location, reason: wording::plain(&reason) + hint }
     })
+}
+
+/// What is wrong with a document as a whole, which says more than the first key that does not fit: another kind
+/// of file, or another version.
+fn explain(text: &str, number: usize, header: Header) -> Option<ArchError> {
+    #[derive(Deserialize)]
+    struct Stated {
+        #[serde(default)]
+        format: Value,
+        #[serde(default)]
+        version: Value,
+    }
+    let mut documents = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    documents.by_ref().take(number - 1).for_each(drop);
+    let rest = text.get(documents.byte_offset()..)?.trim_start();
+    if rest.starts_with('[') {
+        return Some(ArchError::value(
+            "the document",
+            "a list",
+            "an object; is it the right file?",
+        ));
+    }
+    let mut reader = serde_json::Deserializer::from_str(rest);
+    let Stated { format, version } = Stated::deserialize(&mut reader).ok()?;
+    let other_kind = header.check_kind(format.as_str()?).err();
+    other_kind.or_else(|| header.check(version.as_u64()?).err())
 }
 
 /// One line, for JSON lines.

@@ -9,12 +9,14 @@ mod architecture;
 mod board;
 mod cost;
 mod error;
+mod header;
 mod interval;
 mod json;
 mod path;
 mod published;
 mod sampling;
 mod space;
+mod wording;
 
 pub use architecture::{
     Activation, Architecture, Block, EvaluationTransform, FormatTag, Gate, Head, HeadPosition,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Activation, ArchError, Block, Head, Input, Norm, Operator, Padding, SqueezeExcite, Stem,
-    architecture::Gate, round_to_8,
+    architecture::Gate, header, json, round_to_8, wording,
 };
 
 /// Stem, one fixed depthwise-separable block (stage 0), searched stages of inverted residuals, one
@@ -150,20 +150,19 @@ impl Space {
     /// # Errors
     /// As [`Space::from_toml`].
     pub fn from_json(text: &str) -> Result<Self, ArchError> {
-        let space: Self = crate::json::parse(text)?;
+        let space: Self = json::parse(text, header::SPACE)?;
         space.validate()?;
         Ok(space)
     }
 
     /// Reads and validates a space file.
     pub fn from_toml(text: &str) -> Result<Self, ArchError> {
-        let reader = toml::Deserializer::parse(text).map_err(|error| ArchError::Parse {
-            location: "the document".to_owned(),
-            reason: error.to_string().trim().replace('\n', " "),
-        })?;
+        let reader = toml::Deserializer::parse(text).map_err(|error| syntax(text, &error))?;
         let space: Self = serde_path_to_error::deserialize(reader).map_err(|error| {
             let location = error.path().to_string();
-            ArchError::Parse { location, reason: error.inner().message().to_owned() }
+            let location = if location == "." { "the document".to_owned() } else { location };
+            let reason = wording::plain(error.inner().message());
+            explain(text).unwrap_or(ArchError::Parse { location, reason })
         })?;
         space.validate()?;
         Ok(space)
@@ -248,4 +247,21 @@ impl Space {
             gate: rule.gate,
         })
     }
+}
+
+/// Text that is no TOML, by its line.
+fn syntax(text: &str, error: &toml::de::Error) -> ArchError {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let location = format!("line {}", before.matches('\n').count() + 1);
+    ArchError::Parse { location, reason: format!("{}; is it the right file?", error.message()) }
+}
+
+/// What is wrong with a file as a whole, which says more than the first key that does not fit.
+fn explain(text: &str) -> Option<ArchError> {
+    let table: toml::Table = toml::from_str(text).ok()?;
+    let version = || u64::try_from(table.get("version")?.as_integer()?).ok();
+    header::SPACE
+        .check_kind(table.get("format")?.as_str()?)
+        .err()
+        .or_else(|| header::SPACE.check(version()?).err())
 }

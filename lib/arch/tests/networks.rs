@@ -114,13 +114,16 @@ fn malformed_spaces_are_refused_by_name() {
     let good = include_str!("../../../configs/space/cream.toml");
     let cases = [
         (good.replace("ratio = 0.25", "ratio = -1.0"), "squeeze_excite.ratio"),
-        (good.replace("ratio = 0.25", "ratoi = 0.25"), "ratoi"),
+        (good.replace("ratio = 0.25", "ratoi = 0.25"), "did you mean `ratio`?"),
         (good.replacen("kernel = 7", "kernel = 8", 1), "kernel: 8"),
         (good.replace("order = [3,", "order = [6,"), "growth.order[0]"),
         (good.replace("start = [1, 2, 2, 1, 1]", "start = [1, 2, 2, 1, 9]"), "growth.start[4]"),
         (good.replace("[224, 192,", "[192, 224,"), "growth.sizes"),
-        (good.replace("version = 1", "version = 3"), "version"),
-        (good.replace("[norm]", "[norm"), "the document"),
+        (
+            good.replace("version = 1", "version = 3"),
+            "version: 3 is not allowed; allowed: 1; the file is of a newer program",
+        ),
+        (good.replace("[norm]", "[norm"), "line 14: "),
     ];
     for (text, named) in cases {
         assert_ne!(text, good, "{named}: the case changes nothing");

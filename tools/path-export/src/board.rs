@@ -29,8 +29,8 @@ pub fn open(run: &str) -> Result<Opened, Failure> {
         let file = FilePath::new(run).join("board.json");
         if !file.exists() {
             return Err(Failure::input(format!(
-                "{run}: holds no board.json; give the run directory of a supernet-train that has \
-                 finished an epoch"
+                "{run}: holds no board.json, which supernet-train writes when it is done; give the folder \
+                 of a finished search, or finish this one by running its command again"
             )));
         }
         file.to_string_lossy().into_owned()

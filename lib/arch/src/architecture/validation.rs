@@ -1,7 +1,7 @@
 //! The rules that an architecture keeps, so that nothing after it checks again.
 
 use super::{Architecture, Block, EvaluationTransform, Input, Operator};
-use crate::ArchError;
+use crate::{ArchError, header};
 
 pub(crate) const MAX_IMAGE_SIZE: usize = 4096;
 pub(crate) const MAX_CLASSES: usize = 1_000_000;
@@ -18,11 +18,10 @@ const MAX_MACS: f64 = 1e15;
 impl Architecture {
     /// Checks every value and the whole: layers, strides against the input size, total cost.
     pub fn validate(&self) -> Result<(), ArchError> {
-        if self.version != 1 {
-            return Err(ArchError::value("version", self.version, "1"));
-        }
+        header::ARCHITECTURE.check(self.version)?;
         if self.name.as_ref().is_some_and(|name| name.len() > MAX_TEXT) {
-            return Err(ArchError::value("name", "a longer text", "at most 1000 bytes"));
+            let found = format!("a text of {} bytes", self.name.as_ref().map_or(0, String::len));
+            return Err(ArchError::value("name", found, format!("at most {MAX_TEXT} bytes")));
         }
         within("image_size", self.image_size, 1, MAX_IMAGE_SIZE)?;
         within("num_classes", self.num_classes, 1, MAX_CLASSES)?;
@@ -117,7 +116,7 @@ impl Block {
             (Operator::InvertedResidual, Some(expansion)) => {
                 if !(expansion > 0.0 && expansion <= MAX_EXPANSION) {
                     let allowed = format!("above 0, at most {MAX_EXPANSION}");
-                    return Err(ArchError::value(at, expansion, allowed));
+                    return Err(ArchError::number(at, expansion, &allowed));
                 }
                 let expanded = self.expanded(in_channels);
                 if expanded > MAX_EXPANDED {
@@ -132,7 +131,7 @@ impl Block {
             }
             (_, Some(expansion)) => {
                 let allowed = "null unless the operator is inverted-residual";
-                Err(ArchError::value(at, expansion, allowed))
+                Err(ArchError::number(at, expansion, allowed))
             }
             (_, None) => Ok(()),
         }
@@ -145,15 +144,15 @@ impl Input {
         for channel in 0..3 {
             let (mean, std) = (self.mean[channel], self.std[channel]);
             if !(-10.0..=10.0).contains(&mean) {
-                return Err(ArchError::value(format!("{at}mean[{channel}]"), mean, "-10 to 10"));
+                return Err(ArchError::number(format!("{at}mean[{channel}]"), mean, "-10 to 10"));
             }
             if !(1e-6..=1e6).contains(&std) {
-                return Err(ArchError::value(format!("{at}std[{channel}]"), std, "1e-6 to 1e6"));
+                return Err(ArchError::number(format!("{at}std[{channel}]"), std, "1e-6 to 1e6"));
             }
         }
         match self.evaluation {
             EvaluationTransform::ResizeCrop { crop, .. } if !(0.1..=1.0).contains(&crop) => {
-                Err(ArchError::value(format!("{at}evaluation.crop"), crop, "0.1 to 1"))
+                Err(ArchError::number(format!("{at}evaluation.crop"), crop, "0.1 to 1"))
             }
             _ => Ok(()),
         }
@@ -164,14 +163,15 @@ pub(crate) fn within(at: &str, value: usize, min: usize, max: usize) -> Result<(
     if (min..=max).contains(&value) {
         return Ok(());
     }
-    Err(ArchError::value(at, value, format!("{min} to {max}")))
+    let allowed = if min == max { min.to_string() } else { format!("{min} to {max}") };
+    Err(ArchError::value(at, value, allowed))
 }
 
 pub(crate) fn fraction(at: &str, value: f64) -> Result<(), ArchError> {
     if value > 0.0 && value <= 1.0 {
         return Ok(());
     }
-    Err(ArchError::value(at, value, "above 0, at most 1"))
+    Err(ArchError::number(at, value, "above 0, at most 1"))
 }
 
 pub(crate) fn kernel(at: &str, value: usize) -> Result<(), ArchError> {

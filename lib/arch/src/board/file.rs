@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Board, Entry};
 use crate::{
     ArchError, Architecture, Convention, Cost, FlopsInterval, Path, Provenance, Shape, Source,
-    Space, json,
+    Space, header, json,
 };
 
 const MAX_ENTRIES: usize = 10_000;
@@ -92,7 +92,7 @@ impl BoardFile {
 
     /// Reads and validates a board; errors name the JSON path.
     pub fn from_json(text: &str) -> Result<Self, ArchError> {
-        let file: Self = json::parse(text)?;
+        let file: Self = json::parse(text, header::BOARD)?;
         file.validate()?;
         Ok(file)
     }
@@ -146,12 +146,13 @@ impl BoardFile {
     }
 
     fn validate(&self) -> Result<(), ArchError> {
-        if self.version != 1 {
-            return Err(ArchError::value("version", self.version, "1"));
-        }
+        header::BOARD.check(self.version)?;
         self.space.validate().map_err(|error| error.inside("space"))?;
         self.space.check_depths(&self.depths)?;
         self.interval.validate().map_err(|error| error.inside("interval"))?;
+        // Size and classes by any of the paths, so that an error about them does not speak of an entry.
+        let cheap = Path(self.depths.iter().map(|&layers| vec![0; layers]).collect());
+        self.space.architecture(&cheap, self.image_size, self.num_classes)?;
         if self.entries.len() > MAX_ENTRIES {
             let found = format!("a list of {}", self.entries.len());
             return Err(ArchError::value("entries", found, format!("at most {MAX_ENTRIES}")));
@@ -187,7 +188,7 @@ impl BoardFile {
             [("batch_top1", Some(entry.batch_top1)), ("validation_top1", entry.validation_top1)];
         for (key, score) in scores {
             if let Some(score) = score.filter(|score| !(0.0..=1.0).contains(score)) {
-                return Err(ArchError::value(key, score, "0 to 1"));
+                return Err(ArchError::number(key, score, "0 to 1"));
             }
         }
         Ok(())

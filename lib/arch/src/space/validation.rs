@@ -4,6 +4,7 @@ use super::Space;
 use crate::{
     ArchError, Path,
     architecture::validation::{MAX_LAYERS, within},
+    header,
 };
 
 const MAX_CHOICES: usize = 64;
@@ -13,9 +14,7 @@ impl Space {
     /// Checks the space's own lists, then that networks of one layer and of `growth.start` layers
     /// per stage are valid with each choice at each size.
     pub(crate) fn validate(&self) -> Result<(), ArchError> {
-        if self.version != 1 {
-            return Err(ArchError::value("version", self.version, "1"));
-        }
+        header::SPACE.check(self.version)?;
         if self.name.is_empty() || self.name.len() > 100 {
             let found = format!("a text of {} bytes", self.name.len());
             return Err(ArchError::value("name", found, "1 to 100 bytes"));
@@ -32,7 +31,11 @@ impl Space {
         if let Some(rule) = self.squeeze_excite
             && !(rule.ratio > 0.0 && rule.ratio <= 8.0)
         {
-            return Err(ArchError::value("squeeze_excite.ratio", rule.ratio, "above 0, at most 8"));
+            return Err(ArchError::number(
+                "squeeze_excite.ratio",
+                rule.ratio,
+                "above 0, at most 8",
+            ));
         }
         self.validate_growth()?;
         self.validate_networks()
@@ -63,7 +66,7 @@ impl Space {
             let expansion = self.choices[choice].expansion;
             if !(expansion > 0.0 && expansion <= 64.0) {
                 let at = format!("choices[{choice}].expansion");
-                return Err(ArchError::value(at, expansion, "above 0, at most 64"));
+                return Err(ArchError::number(at, expansion, "above 0, at most 64"));
             }
             for depths in [vec![1; self.stages.len()], self.growth.start.clone()] {
                 let path = Path(depths.iter().map(|&layers| vec![choice; layers]).collect());

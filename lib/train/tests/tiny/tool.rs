@@ -16,6 +16,10 @@ impl Tool {
         Self { name, executable }
     }
 
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// With arguments separated by spaces, and no settings from the caller's environment.
     pub fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(self.executable);
