@@ -108,28 +108,35 @@ pub fn resolve<S: Serialize + DeserializeOwned + Default>(
     resolve_from(flags, std::env::vars_os(), file).or_input()
 }
 
+/// Settings from the text of a file alone, which errors call `settings`; what it leaves out has its
+/// default.
+///
+/// # Errors
+/// Those of [`resolve`] about a file's content.
+pub fn from_toml<S: Serialize + DeserializeOwned + Default>(
+    text: &str,
+) -> Result<Resolved<S>, Failure> {
+    let read = || {
+        let mut layers = Layers::of::<S>()?;
+        layers.set_from_file::<S>(text, Path::new("settings"))?;
+        layers.finish()
+    };
+    read().or_input()
+}
+
 fn resolve_from<S: Serialize + DeserializeOwned + Default>(
     flags: impl Serialize,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     file: Option<&Path>,
 ) -> anyhow::Result<Resolved<S>> {
-    let mut layers = Layers::new(object(&S::default()).context("the default settings")?);
+    let mut layers = Layers::of::<S>()?;
     if let Some(path) = file {
-        for (key, value) in read_file(path)? {
-            layers
-                .set::<S>(&key, value, Source::File(path.to_owned()))
-                .with_context(|| path.display().to_string())?;
-        }
+        layers.set_from_file::<S>(&read_file(path)?, path)?;
     }
     for (name, value) in environment {
         layers.set_from_environment::<S>(&name, &value)?;
     }
-    for (key, value) in object(&flags).context("the flags")? {
-        // A flag that was not given; skipping it lets the flags' struct be a plain derive.
-        if !value.is_null() {
-            layers.set::<S>(&key, value, Source::Flag)?;
-        }
-    }
+    layers.set_from_flags::<S>(&flags)?;
     layers.finish()
 }
 
@@ -149,9 +156,44 @@ struct Layers {
 }
 
 impl Layers {
-    fn new(defaults: Map<String, Value>) -> Self {
+    fn of<S: Serialize + Default>() -> anyhow::Result<Self> {
+        let defaults = object(&S::default()).context("the default settings")?;
         let sources = defaults.keys().map(|key| (key.clone(), Source::Default)).collect();
-        Self { values: defaults.clone(), defaults, sources, ignored: Vec::new() }
+        Ok(Self { values: defaults.clone(), defaults, sources, ignored: Vec::new() })
+    }
+
+    fn set_from_file<S: DeserializeOwned>(
+        &mut self,
+        text: &str,
+        path: &Path,
+    ) -> anyhow::Result<()> {
+        let mut read = || {
+            parse(text)?.into_iter().try_for_each(|(key, value)| {
+                self.set::<S>(&key, value, Source::File(path.to_owned()))
+            })
+        };
+        read().with_context(|| path.display().to_string())
+    }
+
+    fn set_from_flags<S: DeserializeOwned>(
+        &mut self,
+        flags: &impl Serialize,
+    ) -> anyhow::Result<()> {
+        let given = object(flags).context("the flags")?;
+        // JSON has no NaN and no infinities and writes null, as for a flag that was not given.
+        // TOML has them and leaves out what was not given.
+        if let Ok(toml::Value::Table(exact)) = toml::Value::try_from(flags) {
+            for (key, value) in exact {
+                check_finite(&value).with_context(|| Source::Flag.describe(&key))?;
+            }
+        }
+        for (key, value) in given {
+            // A flag that was not given; skipping it lets the flags' struct be a plain derive.
+            if !value.is_null() {
+                self.set::<S>(&key, value, Source::Flag)?;
+            }
+        }
+        Ok(())
     }
 
     fn set<S: DeserializeOwned>(
@@ -207,7 +249,12 @@ impl Layers {
             Value::Null if self.check::<S>(&key, &as_json).is_err() => as_text,
             _ => as_json,
         };
-        self.set::<S>(&key, value, Source::Environment(name.to_owned()))
+        let source = Source::Environment(name.to_owned());
+        let infinite = text.parse::<f64>().is_ok_and(|number| !number.is_finite());
+        if infinite && self.check::<S>(&key, &value).is_err() {
+            return Err(anyhow!(not_finite(text)).context(source.describe(&key)));
+        }
+        self.set::<S>(&key, value, source)
     }
 
     /// `; did you mean ...?`, or all known keys when nothing is near.
@@ -230,10 +277,9 @@ impl Layers {
     }
 }
 
-fn read_file(path: &Path) -> anyhow::Result<Map<String, Value>> {
+fn read_file(path: &Path) -> anyhow::Result<String> {
     let name = path.to_str().ok_or_else(|| anyhow!("{}: name is not UTF-8", path.display()))?;
-    let text = read_text(name, FILE_LIMIT).map_err(Failure::into_error)?;
-    parse(&text).with_context(|| name.to_owned())
+    read_text(name, FILE_LIMIT).map_err(Failure::into_error)
 }
 
 fn parse(text: &str) -> anyhow::Result<Map<String, Value>> {
@@ -241,27 +287,39 @@ fn parse(text: &str) -> anyhow::Result<Map<String, Value>> {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         anyhow!("line {}: {}", before.matches('\n').count() + 1, error.message())
     })?;
-    let convert = |(key, value)| match from_toml(value) {
+    let convert = |(key, value)| match json(value) {
         Ok(value) => Ok((key, value)),
         Err(error) => Err(error.context(format!("key `{key}`"))),
     };
     table.into_iter().map(convert).collect()
 }
 
-fn from_toml(value: toml::Value) -> anyhow::Result<Value> {
+fn json(value: toml::Value) -> anyhow::Result<Value> {
+    check_finite(&value)?;
     Ok(match value {
         toml::Value::String(text) => Value::String(text),
         toml::Value::Integer(number) => Value::from(number),
-        toml::Value::Float(number) => serde_json::Number::from_f64(number)
-            .map(Value::Number)
-            .ok_or_else(|| anyhow!("{number} is not a number to compute with"))?,
+        toml::Value::Float(number) => Value::from(number),
         toml::Value::Boolean(flag) => Value::Bool(flag),
         toml::Value::Array(items) => {
-            Value::Array(items.into_iter().map(from_toml).collect::<anyhow::Result<_>>()?)
+            Value::Array(items.into_iter().map(json).collect::<anyhow::Result<_>>()?)
         }
         toml::Value::Datetime(_) => bail!("no setting is a date; put text in quotes"),
         toml::Value::Table(_) => bail!("settings are flat: no [section] and no table"),
     })
+}
+
+/// Refuses NaN and infinities, also in a list.
+fn check_finite(value: &toml::Value) -> anyhow::Result<()> {
+    match value {
+        toml::Value::Float(number) if !number.is_finite() => bail!(not_finite(number)),
+        toml::Value::Array(items) => items.iter().try_for_each(check_finite),
+        _ => Ok(()),
+    }
+}
+
+fn not_finite(number: impl fmt::Display) -> String {
+    format!("{number} is no finite number; give one, or leave the setting out")
 }
 
 /// JSON's numbers, strings and arrays are also TOML's, but for one character: TOML wants DEL escaped.

@@ -159,7 +159,7 @@ fn type_errors_name_key_source_and_expectation() {
 #[test]
 fn what_toml_allows_and_settings_do_not_is_refused() {
     for (file, reason) in [
-        ("momentum = nan\n", "key `momentum`: NaN is not a number"),
+        ("momentum = nan\n", "key `momentum`: NaN is no finite number"),
         ("label = 2020-01-01\n", "key `label`: no setting is a date"),
         ("[epochs]\na = 1\n", "key `epochs`: settings are flat"),
         ("epochs = 1\nepochs = 2\n", "line 2: duplicate key"),
@@ -210,4 +210,65 @@ fn printing_shows_each_source_and_is_toml_itself() {
     assert!(printed.contains("schedule = \"step-decay\"  # default\n"), "{printed}");
     let again = with(Flags::default(), &[], Some(&printed)).unwrap();
     assert_eq!(again.settings, resolved.settings);
+}
+
+#[test]
+fn numbers_that_are_not_finite_are_refused_wherever_they_come_from() {
+    #[derive(Serialize)]
+    #[serde(rename_all = "kebab-case")]
+    struct Rates {
+        epochs: Option<u32>,
+        learning_rate: Option<f64>,
+        momentum: Option<f64>,
+    }
+    let flag = |learning_rate, momentum| {
+        let flags = Rates { epochs: None, learning_rate, momentum };
+        format!("{:#}", resolve_from::<Settings>(flags, [], None).unwrap_err())
+    };
+    let advice = "is no finite number; give one, or leave the setting out";
+    assert_eq!(flag(Some(f64::NAN), None), format!("flag --learning-rate: NaN {advice}"));
+    assert_eq!(flag(None, Some(f64::INFINITY)), format!("flag --momentum: inf {advice}"));
+    for text in ["nan", "-inf", "1e999"] {
+        for (variable, key) in
+            [("CREAM_LEARNING_RATE", "learning-rate"), ("CREAM_MOMENTUM", "momentum")]
+        {
+            let message = error(&[(variable, text)], None);
+            assert_eq!(message, format!("environment {variable}: {text} {advice}"), "{key}");
+        }
+        if text != "1e999" {
+            let message = error(&[], Some(&format!("learning-rate = {text}\n")));
+            let number: f64 = text.parse().unwrap();
+            assert!(
+                message.ends_with(&format!("recipe.toml: key `learning-rate`: {number} {advice}")),
+                "{message}"
+            );
+        }
+    }
+    // A text may be spelt like one.
+    let resolved = with(Flags::default(), &[("CREAM_LABEL", "inf")], None).unwrap();
+    assert_eq!(resolved.settings.label.as_deref(), Some("inf"));
+}
+
+#[test]
+fn flags_beyond_toml_and_not_finite_ones_are_both_named() {
+    #[derive(Serialize)]
+    #[serde(rename_all = "kebab-case")]
+    struct Two {
+        momentum: f64,
+        seed: u64,
+    }
+    let result = resolve_from::<Settings>(Two { momentum: f64::NAN, seed: u64::MAX }, [], None);
+    let message = format!("{:#}", result.unwrap_err());
+    assert!(message.starts_with("flag --seed: 18446744073709551615 is too large"), "{message}");
+}
+
+#[test]
+fn a_text_alone_is_read_as_a_file_is() {
+    let resolved = from_toml::<Settings>("epochs = 3\n").unwrap();
+    assert_eq!(resolved.settings, Settings { epochs: 3, ..Settings::default() });
+    assert_eq!(resolved.to_toml(), from_toml::<Settings>(&resolved.to_toml()).unwrap().to_toml());
+    let failure = from_toml::<Settings>("epoch = 3\n").unwrap_err();
+    assert_eq!(failure.status(), 2);
+    let message = format!("{:#}", failure.error());
+    assert_eq!(message, "settings: unknown key `epoch`; did you mean `epochs`?");
 }
