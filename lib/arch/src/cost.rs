@@ -183,16 +183,18 @@ impl Space {
         let mut stages = Vec::with_capacity(depths.len());
         let mut of_zeros = 0;
         for (stage, &layers) in depths.iter().enumerate() {
-            let mut costs = Vec::with_capacity(layers);
-            for layer in 0..layers {
+            let by_choice = |layer: usize, side: usize| -> Vec<u64> {
                 let input = [self.in_channels(stage, layer), side, side];
-                let by_choice: Vec<u64> = (0..self.choices.len())
-                    .map(|choice| walk::block_flops(&self.block(stage, layer, choice), input))
-                    .collect();
-                of_zeros += by_choice[0];
-                costs.push(by_choice);
-                side = side.div_ceil(if layer == 0 { self.stages[stage].stride } else { 1 });
+                let blocks = (0..self.choices.len()).map(|choice| self.block(stage, layer, choice));
+                blocks.map(|block| walk::block_flops(&block, input)).collect()
+            };
+            let mut costs = vec![by_choice(0, side)];
+            side = side.div_ceil(self.stages[stage].stride);
+            if layers > 1 {
+                // The others read and write alike.
+                costs.resize(layers, by_choice(1, side));
             }
+            of_zeros += costs.iter().map(|by_choice| by_choice[0]).sum::<u64>();
             stages.push(costs);
         }
         Ok(ChoiceCosts { fixed: total - of_zeros, stages })

@@ -130,15 +130,18 @@ impl Space {
 
     fn grow(&self, max: u64, size: usize, classes: usize) -> Result<Vec<usize>, ArchError> {
         let mut depths = self.growth.start.clone();
+        // What does not fit now will not fit among more layers either.
+        let mut full = vec![false; depths.len()];
         loop {
             let before = depths.clone();
             for stage in self.growth.order.iter().map(|stage| stage - 1) {
-                if depths[stage] == self.stages[stage].max_layers {
+                if full[stage] || depths[stage] == self.stages[stage].max_layers {
                     continue;
                 }
                 depths[stage] += 1;
                 if !mean_fits(&self.choice_costs(&depths, size, classes)?, max) {
                     depths[stage] -= 1;
+                    full[stage] = true;
                 }
             }
             if depths == before {

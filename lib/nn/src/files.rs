@@ -70,6 +70,12 @@ fn tensor(name: &str, view: &TensorView) -> Result<Tensor, NnError> {
             return Err(NnError::File(format!("tensor {name} has unsupported type {other:?}")));
         }
     };
+    // The strides of an empty tensor are products of its other sides, which no data bounds.
+    let sides = view.shape().iter().filter(|&&side| side != 0);
+    if sides.copied().try_fold(1_usize, usize::checked_mul).is_none() {
+        let shape = view.shape();
+        return Err(NnError::File(format!("tensor {name} has the impossible shape {shape:?}")));
+    }
     Ok(Tensor::from_raw_buffer(view.data(), dtype, view.shape(), &Device::Cpu)?)
 }
 
@@ -146,5 +152,19 @@ mod tests {
         assert!(TensorFile::from_bytes(&bytes[..bytes.len() - 1]).is_err());
         assert!(TensorFile::from_bytes(&[0xff; 64]).is_err());
         assert!(TensorFile::from_bytes(b"").is_err());
+    }
+
+    #[test]
+    fn an_empty_tensor_of_impossible_sides_is_refused() {
+        let header = |shape: &str| {
+            let text = format!(r#"{{"a":{{"dtype":"F32","shape":{shape},"data_offsets":[0,0]}}}}"#);
+            [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat()
+        };
+        let error = TensorFile::from_bytes(&header("[0,1099511627776,1099511627776]")).unwrap_err();
+        assert!(
+            error.to_string().contains("tensor a has the impossible shape [0, 10995"),
+            "{error}"
+        );
+        assert_eq!(TensorFile::from_bytes(&header("[0,3]")).unwrap().tensors["a"].dims(), [0, 3]);
     }
 }

@@ -60,8 +60,11 @@ impl Space {
         Ok(())
     }
 
-    /// Builds real networks, so that the limits of architectures hold for spaces too.
+    /// Builds real networks, so that the limits of architectures hold for spaces too. Between the
+    /// largest and the smallest size nothing else can be wrong: one is the costliest, the other has
+    /// the least room for strides.
     fn validate_networks(&self) -> Result<(), ArchError> {
+        let sizes = [self.growth.sizes.first(), self.growth.sizes.last()];
         for choice in 0..self.choices.len() {
             let expansion = self.choices[choice].expansion;
             if !(expansion > 0.0 && expansion <= 64.0) {
@@ -70,7 +73,7 @@ impl Space {
             }
             for depths in [vec![1; self.stages.len()], self.growth.start.clone()] {
                 let path = Path(depths.iter().map(|&layers| vec![choice; layers]).collect());
-                for &size in &self.growth.sizes {
+                for &size in sizes.into_iter().flatten() {
                     self.architecture(&path, size, 1)?;
                 }
             }
