@@ -37,6 +37,9 @@ allow supernet-train cream-train cream-arch cream-data cream-nn cream-cli candle
 allow arch-retrain cream-train cream-arch cream-data cream-nn cream-cli candle-core
 allow evaluate cream-train cream-arch cream-data cream-nn cream-cli candle-core
 
+# Calls every reader there is.
+allow cream-malformed cream-train cream-arch cream-data cream-nn cream-cli candle-core
+
 # A check that finds nothing must not pass because the tree could not be read.
 cargo tree --locked --package cream-nn --edges normal --prefix none | grep '^candle-core ' >/dev/null ||
   { echo "tests/dependencies.sh: candle-core not seen below cream-nn: is the check broken?" >&2; failed=1; }

@@ -1,0 +1,3 @@
+//! Architecture files.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| cream_malformed::architecture(bytes));

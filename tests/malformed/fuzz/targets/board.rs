@@ -1,0 +1,3 @@
+//! Boards.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| cream_malformed::board(bytes));

@@ -1,0 +1,3 @@
+//! Recipes and search spaces.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| cream_malformed::config(bytes));
