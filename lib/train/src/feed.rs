@@ -23,6 +23,12 @@ impl Feed {
         Self { mean, std, classes, device: device.clone() }
     }
 
+    /// The same, with what it makes of pixels multiplied: to make it go wrong.
+    #[cfg(test)]
+    pub(crate) fn scaled(&self, factor: f32) -> Self {
+        Self { std: self.std.map(|std| std / factor), ..self.clone() }
+    }
+
     /// Normalised images `[N, H, W, 3]`.
     ///
     /// # Errors

@@ -4,6 +4,9 @@
 // Unit tests share the tiny runs of the integration tests, which know this crate by its name.
 #[cfg(test)]
 extern crate self as cream_train;
+#[cfg(test)]
+#[path = "../tests/tiny/mod.rs"]
+mod tiny;
 
 pub mod checkpoint;
 pub mod device;

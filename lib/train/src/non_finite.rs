@@ -1,12 +1,81 @@
-//! Which images a step was on whose numbers are not finite.
+//! Steps whose loss or gradient is not finite: they end the run, or are passed over with nothing changed while the run
+//! tolerates them. Either way the images they were on are listed.
 
+use crate::TrainError;
+use crate::report::Report;
+use crate::run_folder::RunFolder;
+use candle_core::{Result as CandleResult, Tensor, Var};
 use cream_data::{Batch, ShardSet};
+use std::fmt;
+
+/// What came of a step.
+pub(crate) enum Step<T> {
+    /// What it says of its batch.
+    Taken(T),
+    /// Nothing: why, which is tolerated.
+    Skipped(TrainError),
+}
+
+impl<T: fmt::Display> Step<T> {
+    /// Reports the step.
+    pub(crate) fn tell(&self, report: &mut dyn Report) {
+        match self {
+            Self::Taken(outcome) => report.advance(1, outcome.to_string()),
+            Self::Skipped(problem) => {
+                report.warning(&format!("skipped: {problem}"));
+                report.advance(1, "skipped".to_owned());
+            }
+        }
+    }
+}
+
+/// What a forward pass changes before its loss is known.
+pub(crate) struct Before {
+    /// Running statistics; `None` where the run does not tolerate a bad step.
+    statistics: Option<Vec<(Var, Tensor)>>,
+}
+
+impl Before {
+    /// Keeps what `running`, the statistics that the step will move, are now, if a bad step is tolerated.
+    pub(crate) fn step<'a>(
+        running: impl IntoIterator<Item = &'a Var>,
+        tolerant: bool,
+    ) -> CandleResult<Self> {
+        let copy = |var: &Var| Ok((var.clone(), var.as_detached_tensor().copy()?));
+        let copies = || running.into_iter().map(copy).collect::<CandleResult<_>>();
+        Ok(Self { statistics: tolerant.then(copies).transpose()? })
+    }
+
+    /// Takes the step's outcome. One that is not finite has its images listed, and is undone if it is tolerated.
+    ///
+    /// # Errors
+    /// Every other error, and the one that is not tolerated.
+    pub(crate) fn settle<T>(
+        self,
+        mut outcome: Result<T, TrainError>,
+        (folder, data): (&RunFolder, &ShardSet),
+        batch: &Batch,
+    ) -> Result<Step<T>, TrainError> {
+        if let Err(TrainError::NonFinite { step, batch: list, .. }) = &mut outcome {
+            let rows = image_list(data, batch).map_err(std::io::Error::other);
+            let rows = rows.map_err(TrainError::io(data.dir()))?;
+            *list = Some(folder.write_non_finite(*step, &rows)?);
+        }
+        match (outcome, self.statistics) {
+            (Ok(outcome), _) => Ok(Step::Taken(outcome)),
+            (Err(problem @ TrainError::NonFinite { .. }), Some(statistics)) => {
+                for (running, before) in &statistics {
+                    running.set(before)?;
+                }
+                Ok(Step::Skipped(problem))
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+}
 
 /// A CSV of the batch's images, in its order: key, class and shard, by which they are found again.
-///
-/// # Errors
-/// When a sample is not of the data set.
-pub(crate) fn image_list(
+fn image_list(
     data: &ShardSet,
     batch: &Batch,
 ) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {

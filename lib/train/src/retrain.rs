@@ -1,13 +1,15 @@
 //! Training one network from scratch, or on from given weights.
 
 mod state;
+#[cfg(test)]
+mod tests;
 
 use crate::TrainError;
 use crate::checkpoint::Identity;
 use crate::ema::Ema;
 use crate::evaluate::evaluate_network;
 use crate::feed::Feed;
-use crate::non_finite::image_list;
+use crate::non_finite::{Before, Step};
 use crate::optimizer::{Optimizer, clip, gradients, non_finite};
 use crate::report::Report;
 use crate::run_folder::{Metrics, Resume, RunFolder};
@@ -15,7 +17,7 @@ use crate::schedule::Schedule;
 use crate::score::Tally;
 use crate::settings::{RetrainSettings, eval_transform};
 use crate::sitting::{Outcome, Reason, Sitting, Stopped};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor};
 use cream_arch::Architecture;
 use cream_data::keyed::{Key, Purpose, chance};
 use cream_data::{Batch, Loader, LoaderSettings, ShardSet, Split, Transform};
@@ -24,6 +26,7 @@ use cream_nn::ops::cross_entropy::cross_entropy;
 use cream_nn::{ChildNet, ToBeLoaded};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 /// Everything that a retraining is a function of, but for the images.
@@ -136,23 +139,12 @@ pub fn retrain(
     Ok(Outcome::Done(run.validation))
 }
 
-/// What came of one step.
-enum StepOutcome {
-    /// The loss.
-    Taken(f64),
-    /// Nothing: why, which is tolerated.
-    Skipped(TrainError),
-}
+/// The loss of one step.
+struct Loss(f64);
 
-impl StepOutcome {
-    fn tell(&self, report: &mut dyn Report) {
-        match self {
-            Self::Taken(loss) => report.advance(1, format!("loss {loss:.3}")),
-            Self::Skipped(problem) => {
-                report.warning(&format!("skipped: {problem}"));
-                report.advance(1, "skipped".to_owned());
-            }
-        }
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "loss {:.3}", self.0)
     }
 }
 
@@ -208,43 +200,22 @@ impl<'a> Retraining<'a> {
         Ok(Loader::train(self.data, Split::Train, transform, settings, epoch as u64, batch)?)
     }
 
-    /// Trains on one batch. Numbers that are not finite end the run, or are passed over with nothing changed while the
-    /// run tolerates them; either way the batch's images are listed.
-    fn step(&mut self, batch: &Batch) -> Result<StepOutcome, TrainError> {
-        let step = self.position.step;
-        let tolerant = self.skipped < self.plan.settings.skip_nonfinite;
-        // The forward pass moves running statistics before the loss is known.
-        let statistics = if tolerant { self.statistics()? } else { Vec::new() };
-        let mut outcome = self.train(batch);
-        if let Err(TrainError::NonFinite { batch: list, .. }) = &mut outcome {
-            let rows = image_list(self.data, batch).map_err(std::io::Error::other);
-            let rows = rows.map_err(TrainError::io(self.data.dir()))?;
-            *list = Some(self.folder.write_non_finite(step, &rows)?);
+    /// Trains on one batch.
+    fn step(&mut self, batch: &Batch) -> Result<Step<Loss>, TrainError> {
+        let running = self.network.weights().buffers.values();
+        let before = Before::step(running, self.skipped < self.plan.settings.skip_nonfinite)?;
+        let outcome = self.train(batch).map(Loss);
+        let outcome = before.settle(outcome, (self.folder, self.data), batch)?;
+        if let Step::Skipped(_) = outcome {
+            self.skipped += 1;
+            self.position.skipped += 1;
         }
-        let outcome = match outcome {
-            Err(problem @ TrainError::NonFinite { .. }) if tolerant => {
-                for (running, before) in &statistics {
-                    running.set(before)?;
-                }
-                self.skipped += 1;
-                self.position.skipped += 1;
-                StepOutcome::Skipped(problem)
-            }
-            outcome => StepOutcome::Taken(outcome?),
-        };
         self.position.step += 1;
         self.position.batch += 1;
         Ok(outcome)
     }
 
-    fn statistics(&self) -> Result<Vec<(Var, Tensor)>, TrainError> {
-        let buffers = self.network.weights().buffers.values();
-        let copies =
-            buffers.map(|buffer| Ok((buffer.clone(), buffer.as_detached_tensor().copy()?)));
-        Ok(copies.collect::<candle_core::Result<_>>()?)
-    }
-
-    /// One step on one batch; returns the loss.
+    /// Forward, backward and update; returns the loss.
     fn train(&mut self, batch: &Batch) -> Result<f64, TrainError> {
         let settings = &self.plan.settings;
         let images = self.feed.images(batch)?;

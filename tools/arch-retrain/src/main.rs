@@ -51,8 +51,8 @@ fn train(args: &Args, resolved: &Resolved<RetrainSettings>) -> Result<(), Failur
     let signal = interrupt::watch(style).context("signals").or_run()?;
     let (resume, after) = (&args.run.resume, args.run.stop_after.as_deref());
     let sitting = Sitting::from_flags(resume, after, signal).or_input()?;
-    let mut report = ProgressReport::new(style);
     let folder = RunFolder::create(args.run.out()?).or_input()?;
+    let mut report = ProgressReport::new(style);
     if !args.run.no_verify {
         check_shards(&data, &mut report).map_err(failure)?;
     }

@@ -3,39 +3,28 @@
 use super::{Position, Search};
 use crate::TrainError;
 use crate::matching::{Choice, MatchingBatch, Probe};
-use crate::non_finite::image_list;
+use crate::non_finite::{Before, Step};
 use crate::optimizer::{gradients, non_finite};
-use crate::report::Report;
 use crate::score::Tally;
 use crate::settings::{PickMethod, SearchSettings};
 use crate::targets::{distilled, softmax};
-use candle_core::{DType, Tensor, Var};
+use candle_core::{DType, Tensor};
 use cream_arch::{Candidate, Path};
 use cream_data::Batch;
 use cream_data::keyed::{Key, Purpose};
 use cream_nn::layers::Statistics;
 use cream_nn::ops::cross_entropy::cross_entropy;
+use std::fmt;
 
-/// What came of one step.
-pub(super) enum StepOutcome {
-    /// Loss and top-1 of its batch.
-    Taken { loss: f64, top1: f64 },
-    /// Nothing: why, which is tolerated.
-    Skipped(TrainError),
+/// Loss and top-1 of one step's batch.
+pub(super) struct BatchScore {
+    loss: f64,
+    top1: f64,
 }
 
-impl StepOutcome {
-    /// Reports the step.
-    pub(super) fn tell(&self, report: &mut dyn Report) {
-        match self {
-            Self::Taken { loss, top1 } => {
-                report.advance(1, format!("loss {loss:.3}, top-1 {:.1} %", top1 * 100.0));
-            }
-            Self::Skipped(problem) => {
-                report.warning(&format!("skipped: {problem}"));
-                report.advance(1, "skipped".to_owned());
-            }
-        }
+impl fmt::Display for BatchScore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "loss {:.3}, top-1 {:.1} %", self.loss, self.top1 * 100.0)
     }
 }
 
@@ -46,46 +35,27 @@ struct Teaching {
 }
 
 impl Search<'_> {
-    /// Draws a path and trains it on the batch. Numbers that are not finite end the run, or are passed over with nothing
-    /// changed while the run tolerates them; either way the batch's images are listed.
-    pub(super) fn step(&mut self, batch: &Batch) -> Result<StepOutcome, TrainError> {
+    /// Draws a path and trains it on the batch.
+    pub(super) fn step(&mut self, batch: &Batch) -> Result<Step<BatchScore>, TrainError> {
         let SearchSettings { seed, skip_nonfinite, .. } = self.plan.settings;
         let step = self.position.step;
         let path = self.sampler.sample(&mut Key::new(seed, Purpose::Path).rng(&[step, 0]));
-        let tolerant = self.skipped < skip_nonfinite;
-        // The forward pass moves running statistics before the loss is known.
-        let statistics = if tolerant { self.statistics_of(&path)? } else { Vec::new() };
-        let mut outcome = self.train(path, batch);
-        if let Err(TrainError::NonFinite { batch: list, .. }) = &mut outcome {
-            let rows = image_list(self.data, batch).map_err(std::io::Error::other);
-            let rows = rows.map_err(TrainError::io(self.data.dir()))?;
-            *list = Some(self.folder.write_non_finite(step, &rows)?);
+        let running = self.supernet.path_buffers(&path)?;
+        let running = running.into_iter().map(|(_, var)| var);
+        let before = Before::step(running, self.skipped < skip_nonfinite)?;
+        let outcome = self.train(path, batch);
+        let outcome = before.settle(outcome, (self.folder, self.data), batch)?;
+        if let Step::Skipped(_) = outcome {
+            self.skipped += 1;
+            self.position.skipped += 1;
         }
-        let outcome = match outcome {
-            Err(problem @ TrainError::NonFinite { .. }) if tolerant => {
-                for (running, before) in &statistics {
-                    running.set(before)?;
-                }
-                self.skipped += 1;
-                self.position.skipped += 1;
-                StepOutcome::Skipped(problem)
-            }
-            outcome => outcome?,
-        };
         self.position.step += 1;
         self.position.batch += 1;
         Ok(outcome)
     }
 
-    fn statistics_of(&self, path: &Path) -> Result<Vec<(Var, Tensor)>, TrainError> {
-        let buffers = self.supernet.path_buffers(path)?.into_iter();
-        let copies =
-            buffers.map(|(_, buffer)| Ok((buffer.clone(), buffer.as_detached_tensor().copy()?)));
-        Ok(copies.collect::<candle_core::Result<_>>()?)
-    }
-
     /// Finds the path a teacher, trains it on the batch and offers it to the board.
-    fn train(&mut self, path: Path, batch: &Batch) -> Result<StepOutcome, TrainError> {
+    fn train(&mut self, path: Path, batch: &Batch) -> Result<BatchScore, TrainError> {
         let settings = &self.plan.settings;
         let step = self.position.step;
         let rate = self.schedule.rate(step);
@@ -129,7 +99,7 @@ impl Search<'_> {
         position.loss += loss_value;
         position.correct += tally.top1 as f64;
         position.images += tally.images;
-        Ok(StepOutcome::Taken { loss: loss_value, top1: tally.top1() })
+        Ok(BatchScore { loss: loss_value, top1: tally.top1() })
     }
 
     /// The teacher of `path`; `None` while the board is empty. Every `meta-interval` steps after the warm-up the

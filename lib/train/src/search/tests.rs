@@ -1,11 +1,11 @@
 //! What one step changes, and what it must not.
 
-#[path = "../../tests/tiny/mod.rs"]
-mod tiny;
-
 use super::Search;
+use crate::non_finite::Step;
 use crate::report::Silent;
 use crate::run_folder::{Resume, RunFolder};
+use crate::sitting::Reason;
+use crate::tiny;
 use candle_core::{DType, Tensor};
 use cream_arch::Path;
 use cream_data::keyed::{Key, Purpose};
@@ -114,5 +114,66 @@ fn a_probe_is_the_start_of_its_batch_and_what_the_path_said_of_it() {
         assert_eq!(probe.images.storage_and_layout().1.start_offset(), 0);
         let sums = probe.soft_labels.to_dtype(DType::F64).unwrap().sum(1).unwrap();
         assert!(sums.to_vec1::<f64>().unwrap().iter().all(|sum| (sum - 1.0).abs() < 1e-5));
+    });
+}
+
+/// One batch whose pixels become infinite: skipped, it leaves no trace but in the counts; the next step is taken.
+#[test]
+fn a_tolerated_step_changes_nothing() {
+    with_search(|search, batch| {
+        let before = search.supernet.weights().snapshot().unwrap();
+        let (momentum_before, matching) =
+            (momentum(search), search.matching.weights().snapshot().unwrap());
+        let entries = search.prioritized.board().entries.len();
+        let (step, loss) = (search.position.step, search.position.loss);
+        let good = search.feed.clone();
+        search.feed = search.feed.scaled(f32::INFINITY);
+        assert!(search.step(batch).is_err(), "none is tolerated");
+        // As for a run that has been given --skip-nonfinite 1.
+        search.supernet.weights().load(&before, |_| false).unwrap();
+        let mut plan = search.plan.clone();
+        plan.settings.skip_nonfinite = 1;
+        search.plan = Box::leak(Box::new(plan));
+        assert!(matches!(search.step(batch).unwrap(), Step::Skipped(_)));
+        assert!(changed(&before, &search.supernet.weights().snapshot().unwrap()).is_empty());
+        assert!(changed(&momentum_before, &momentum(search)).is_empty());
+        assert!(changed(&matching, &search.matching.weights().snapshot().unwrap()).is_empty());
+        assert_eq!(search.prioritized.board().entries.len(), entries);
+        assert_eq!((search.position.step, search.position.loss), (step + 1, loss));
+        assert_eq!((search.skipped, search.position.skipped), (1, 1));
+        assert!(search.step(batch).is_err(), "no more than one is tolerated");
+        search.supernet.weights().load(&before, |_| false).unwrap();
+        search.feed = good;
+        assert!(matches!(search.step(batch).unwrap(), Step::Taken(_)));
+    });
+}
+
+/// Scoring that is cut off at any point leaves everything as it was, and done again gives what it would have given.
+#[test]
+fn scoring_can_be_cut_off_anywhere() {
+    with_search(|search, _| {
+        let before = search.supernet.weights().snapshot().unwrap();
+        let scores = |search: &Search| -> Vec<Option<f64>> {
+            search.prioritized.board().entries.iter().map(|e| e.validation_score).collect()
+        };
+        let unscored = scores(search);
+        for calls in 0..8 {
+            let left = std::cell::Cell::new(calls);
+            let stop = || match left.get() {
+                0 => Some(Reason::Signal(2)),
+                n => {
+                    left.set(n - 1);
+                    None
+                }
+            };
+            if search.rank_board(stop).unwrap().is_none() {
+                break;
+            }
+            assert_eq!(scores(search), unscored, "after {calls} calls");
+            assert!(changed(&before, &search.supernet.weights().snapshot().unwrap()).is_empty());
+        }
+        search.rank_board(|| None).unwrap();
+        assert!(scores(search).iter().all(Option::is_some));
+        assert!(changed(&before, &search.supernet.weights().snapshot().unwrap()).is_empty());
     });
 }
