@@ -49,3 +49,57 @@ fn name_of(signal: i32) -> &'static str {
         _ => "signal",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader};
+    use std::process::{Child, Command, Stdio};
+
+    /// Not a test: the program that the test below signals. It does not end by itself for a minute.
+    #[test]
+    #[ignore = "run by another test"]
+    fn goes_on_until_it_is_ended() {
+        let asked = watch(Style::default()).unwrap();
+        println!("\nready");
+        while asked.load(Ordering::Relaxed) == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        println!("\nasked {}", asked.load(Ordering::Relaxed));
+        std::thread::sleep(Duration::from_secs(60));
+    }
+
+    fn signal(child: &Child, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    #[test]
+    fn the_first_signal_is_noted_and_a_later_one_ends_the_program() {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--ignored",
+                "--exact",
+                "--nocapture",
+                "interrupt::tests::goes_on_until_it_is_ended",
+            ])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut until = |text: &str| assert!(lines.any(|line| line.unwrap() == text), "{text}");
+        until("ready");
+        signal(&child, "TERM");
+        until("asked 15");
+        // The copy that make or timeout sends of the same request.
+        signal(&child, "TERM");
+        std::thread::sleep(SAME_REQUEST / 3);
+        assert!(child.try_wait().unwrap().is_none(), "ended by a copy of the first request");
+        std::thread::sleep(SAME_REQUEST);
+        signal(&child, "INT");
+        assert_eq!(child.wait().unwrap().code(), Some(130));
+        let said = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+        assert_eq!(said.matches("SIGTERM: finishing the step").count(), 1, "{said}");
+    }
+}

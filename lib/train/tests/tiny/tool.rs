@@ -63,6 +63,14 @@ impl Tool {
         errors
     }
 
+    /// What standard error says of a run that must end with `status`.
+    pub fn ends(&self, arguments: &str, status: i32) -> String {
+        let output = self.run(arguments, "");
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(status), "{arguments}: {errors}");
+        errors
+    }
+
     /// What standard error says of a run that must fail with status 1.
     pub fn fails(&self, arguments: &str) -> String {
         let output = self.run(arguments, "");
