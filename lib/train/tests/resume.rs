@@ -255,6 +255,7 @@ fn other_settings_are_refused_by_name() {
     };
     let text = refusal(SearchSettings { label_smoothing: 0.2, ..started.clone() });
     assert!(text.contains("label-smoothing is 0.2, was 0.1"), "{text}");
+    assert!(text.contains("only threads, workers, device, checkpoint-steps,"), "{text}");
     let text = refusal(SearchSettings { seed: 1, epochs: 4, ..started.clone() });
     assert!(text.contains("epochs is 4, was 3") && text.contains("seed is 1, was 0"), "{text}");
     let mut other = started.clone();

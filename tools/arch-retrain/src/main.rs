@@ -56,7 +56,12 @@ fn train(args: &Args, resolved: &Resolved<RetrainSettings>) -> Result<(), Failur
     if !args.run.no_verify {
         check_shards(&data, &mut report).map_err(failure)?;
     }
-    if folder.starts_anew(&sitting.resume).or_input()? || !folder.file("config.toml").exists() {
+    let anew = folder.starts_anew(&sitting.resume).or_input()?;
+    if anew {
+        // Before the new settings are there, so that nobody takes old checkpoints for theirs.
+        folder.clear().map_err(failure)?;
+    }
+    if anew || !folder.file("config.toml").exists() {
         folder.write("config.toml", resolved.to_toml().as_bytes()).or_run()?;
         folder.write("arch.json", plan.architecture.to_json().as_bytes()).or_run()?;
     }

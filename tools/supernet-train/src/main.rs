@@ -51,7 +51,12 @@ fn train(args: &Args, resolved: &Resolved<SearchSettings>) -> Result<(), Failure
     if !args.run.no_verify {
         check_shards(&data, &mut report).map_err(failure)?;
     }
-    if folder.starts_anew(&sitting.resume).or_input()? || !folder.file("config.toml").exists() {
+    let anew = folder.starts_anew(&sitting.resume).or_input()?;
+    if anew {
+        // Before the new settings are there, so that nobody takes old checkpoints for theirs.
+        folder.clear().map_err(failure)?;
+    }
+    if anew || !folder.file("config.toml").exists() {
         folder.write("config.toml", resolved.to_toml().as_bytes()).or_run()?;
     }
     let board = match search(&plan, &data, &folder, &sitting, &mut report).map_err(failure)? {
