@@ -25,5 +25,8 @@ pub use failure::{Failure, OrFail, UNFINISHED, main};
 pub use files::{read_text, write_stdout};
 pub use run_args::{ReportArgs, RunArgs};
 
-/// What every tool's `--version` says: the version of the package family.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// What every tool's `--version` says after its name: the version of the package family and the commit
+/// that it was built from, `0.1.0 (1a2b3c4d5e6f)`, with `modified` after the commit when sources
+/// differed from it. A debug build says `debug` instead. Built outside a repository it is the version
+/// alone, or with what the environment's `CREAM_COMMIT` said then.
+pub const VERSION: &str = env!("CREAM_VERSION");
