@@ -7,7 +7,7 @@ use clap::builder::EnumValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, Parser};
 use clap_complete::Shell;
 
-use crate::{Failure, OrFail, write_stdout};
+use crate::{Failure, OrFail, man_page, write_stdout};
 
 const COMPLETIONS: &str = "completions";
 const MAN: &str = "man";
@@ -55,7 +55,7 @@ fn generate(mut tool: Command, matches: &ArgMatches) -> io::Result<Vec<u8>> {
         let name = tool.get_name().to_owned();
         clap_complete::generate(shell, &mut tool, name, &mut text);
     } else {
-        clap_mangen::Man::new(tool).render(&mut text)?;
+        man_page::render(tool, &mut text)?;
     }
     Ok(text)
 }

@@ -17,6 +17,7 @@ pub mod config;
 mod failure;
 mod files;
 pub mod interrupt;
+mod man_page;
 pub mod progress;
 mod run_args;
 
