@@ -11,8 +11,24 @@ pub enum DataError {
         /// The folder given.
         path: PathBuf,
     },
+    /// What should be a set's folder is a file.
+    #[error("{}: not a folder; give the folder that imagenet-prep made", path.display())]
+    NoFolder {
+        /// The path given.
+        path: PathBuf,
+    },
+    /// A file that the index names is not there.
+    #[error(
+        "{}: missing, but index.json names it; \
+         copy the folder again or make it anew with imagenet-prep --overwrite",
+        path.display()
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
     /// The operating system refused to read or write.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}{}", path.display(), remedy(source))]
     Io {
         /// The file concerned.
         path: PathBuf,
@@ -29,9 +45,10 @@ pub enum DataError {
     },
     /// The index is of another version than this program reads.
     #[error(
-        "{}: format version {found}, but this program reads version {expected}; \
+        "{}: format version {found}, but this program reads version {expected}; {}\
          make the shards anew with imagenet-prep --overwrite",
-        path.display()
+        path.display(),
+        if found > expected { "use the newer program that made them, or " } else { "" }
     )]
     Version {
         /// The index file.
@@ -104,6 +121,21 @@ impl DataError {
     pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_owned();
         move |source| Self::Io { path, source }
+    }
+}
+
+/// What to do about an error of the file system, where that is known: a clause to put after it.
+#[must_use]
+pub fn remedy(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "; free some space and run the same command again"
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "; make it accessible or give another path"
+        }
+        _ => "",
     }
 }
 

@@ -9,7 +9,11 @@ pub enum NnError {
     #[error(transparent)]
     Tensor(candle_core::Error),
     /// Weights that are not those of the network.
-    #[error("the weights do not fit the network ({count} differences): {first}")]
+    #[error(
+        "the weights do not fit the network ({count} {}): {first}; give weights of this network, or the \
+         architecture that these are for",
+        if *count == 1 { "difference" } else { "differences" }
+    )]
     Mismatch {
         /// Tensors that differ.
         count: usize,

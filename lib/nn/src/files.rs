@@ -1,6 +1,6 @@
 //! Safetensors files: PyTorch's names and shapes, and what the tensors are as JSON in the metadata.
 
-use crate::NnError;
+use crate::{NnError, layout, weights::first_few};
 use candle_core::{DType, Device, Tensor};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::borrow::Cow;
@@ -39,16 +39,18 @@ impl TensorFile {
     /// # Errors
     /// When the bytes are not safetensors or hold a dtype that is not supported.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, NnError> {
-        let not_ours =
-            |e: &dyn std::fmt::Display| NnError::File(format!("not a safetensors file: {e}"));
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| not_ours(&e))?;
+        let not_ours = |e| NnError::File(layout::explain(bytes, &e));
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(not_ours)?;
         let description = match header.metadata().as_ref().and_then(|m| m.get(METADATA_KEY)) {
             Some(text) => serde_json::from_str(text).map_err(|e| {
-                NnError::File(format!("metadata `{METADATA_KEY}` is not JSON: {e}"))
+                NnError::File(format!(
+                    "metadata `{METADATA_KEY}` is not JSON: {e}; make the file anew"
+                ))
             })?,
             None => serde_json::Value::Null,
         };
-        let views = SafeTensors::deserialize(bytes).map_err(|e| not_ours(&e))?;
+        let views = SafeTensors::deserialize(bytes).map_err(not_ours)?;
+        check_types(&views)?;
         let mut tensors = BTreeMap::new();
         for (name, view) in views.iter() {
             tensors.insert(name.to_owned(), tensor(name, &view)?);
@@ -57,18 +59,34 @@ impl TensorFile {
     }
 }
 
+fn supported(dtype: Dtype) -> Option<DType> {
+    match dtype {
+        Dtype::F32 => Some(DType::F32),
+        Dtype::F64 => Some(DType::F64),
+        Dtype::F16 => Some(DType::F16),
+        Dtype::BF16 => Some(DType::BF16),
+        Dtype::I64 => Some(DType::I64),
+        Dtype::U32 => Some(DType::U32),
+        Dtype::U8 => Some(DType::U8),
+        _ => None,
+    }
+}
+
+fn check_types(views: &SafeTensors) -> Result<(), NnError> {
+    let wrong = views.iter().filter(|(_, view)| supported(view.dtype()).is_none());
+    let mut wrong: Vec<String> =
+        wrong.map(|(name, view)| format!("{name} has {}", view.dtype())).collect();
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    wrong.sort();
+    let named = first_few(&wrong);
+    Err(NnError::File(format!("a type that is not supported: {named}; convert to F32")))
+}
+
 fn tensor(name: &str, view: &TensorView) -> Result<Tensor, NnError> {
-    let dtype = match view.dtype() {
-        Dtype::F32 => DType::F32,
-        Dtype::F64 => DType::F64,
-        Dtype::F16 => DType::F16,
-        Dtype::BF16 => DType::BF16,
-        Dtype::I64 => DType::I64,
-        Dtype::U32 => DType::U32,
-        Dtype::U8 => DType::U8,
-        other => {
-            return Err(NnError::File(format!("tensor {name} has unsupported type {other:?}")));
-        }
+    let Some(dtype) = supported(view.dtype()) else {
+        return Err(NnError::File(format!("{name} has the unsupported type {}", view.dtype())));
     };
     // The strides of an empty tensor are products of its other sides, which no data bounds.
     let sides = view.shape().iter().filter(|&&side| side != 0);

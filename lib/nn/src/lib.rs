@@ -8,13 +8,17 @@ pub mod layers;
 pub mod ops;
 
 mod childnet;
+mod contents;
 mod error;
 mod files;
+mod layout;
 mod supernet;
 mod weights;
 
 pub use childnet::ChildNet;
+pub use contents::{Contents, SupernetDescription, WeightsDescription};
 pub use error::NnError;
 pub use files::{METADATA_KEY, TensorFile};
+pub use layout::file_head;
 pub use supernet::SuperNet;
 pub use weights::{Builder, Init, Initialise, ToBeLoaded, Weights};

@@ -94,7 +94,7 @@ impl Weights {
     /// `ignore` accepts them.
     ///
     /// # Errors
-    /// When a tensor is missing, unknown or misshapen; the message lists the first few of each, and
+    /// When a tensor is missing, unknown, misshapen or not of floating point; the message lists the first few of each, and
     /// nothing has been changed.
     pub fn load(
         &self,
@@ -110,6 +110,11 @@ impl Weights {
                     "{name} has shape {:?}, not {:?}",
                     tensor.dims(),
                     var.dims()
+                )),
+                Some(var) if !tensor.dtype().is_float() => problems.push(format!(
+                    "{name} has type {}, not {}",
+                    tensor.dtype().as_str(),
+                    var.dtype().as_str()
                 )),
                 // PyTorch's norms count their batches; nothing depends on it.
                 None if name.ends_with("num_batches_tracked") => {}
@@ -146,7 +151,8 @@ impl Weights {
     }
 }
 
-fn first_few(problems: &[String]) -> String {
+/// The first problems, and how many more there are.
+pub(crate) fn first_few(problems: &[String]) -> String {
     const SHOWN: usize = 5;
     let mut text = problems[..problems.len().min(SHOWN)].join("; ");
     if problems.len() > SHOWN {

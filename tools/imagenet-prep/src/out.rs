@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use cream_cli::{Failure, OrFail};
 use cream_data::files::sync_folder_of;
 use cream_data::shards::INDEX_FILE;
@@ -40,9 +39,9 @@ pub fn claim(options: &Options, inputs: &Value) -> Result<Option<Claimed>, Failu
         Err(error) if !options.overwrite => return Err(Failure::Input(error.into())),
         _ => {}
     }
-    fs::create_dir_all(out).with_context(|| out.display().to_string()).or_input()?;
+    fs::create_dir_all(out).map_err(DataError::io(out)).or_input()?;
     let lock = lock(out)?;
-    clear(out).with_context(|| out.display().to_string()).or_run()?;
+    clear(out).map_err(DataError::io(out)).or_run()?;
     Ok(Some(Claimed { path: out.clone(), _lock: lock }))
 }
 
@@ -57,7 +56,7 @@ impl Claimed {
         let lock = self.path.join(LOCK_FILE);
         fs::remove_file(&lock)
             .and_then(|()| sync_folder_of(&lock))
-            .with_context(|| lock.display().to_string())
+            .map_err(DataError::io(&lock))
             .or_run()
     }
 }
@@ -113,7 +112,7 @@ fn refuse_foreign(out: &Path) -> Result<(), Failure> {
 
 fn lock(out: &Path) -> Result<File, Failure> {
     let path = out.join(LOCK_FILE);
-    let file = File::create(&path).with_context(|| path.display().to_string()).or_input()?;
+    let file = File::create(&path).map_err(DataError::io(&path)).or_input()?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(Failure::input(format!(

@@ -7,7 +7,6 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::Context;
 use cream_cli::progress::Progress;
 use cream_cli::{Failure, OrFail};
 use cream_data::decode::{MAX_BYTES, validate};
@@ -15,7 +14,7 @@ use cream_data::error::ImageError;
 use cream_data::files::write_whole;
 use cream_data::shards::index::Index;
 use cream_data::shards::writer::{SplitWriter, WrittenSplit, mark_search_validation, write_index};
-use cream_data::{ImageKind, Split};
+use cream_data::{DataError, ImageKind, Split};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use serde_json::{Value, json};
 
@@ -122,7 +121,7 @@ fn write_quarantine(out: &Path, bad: &[Bad], classes: &[String]) -> Result<(), F
         }
         csv.flush()
     })
-    .with_context(|| path.display().to_string())
+    .map_err(DataError::io(&path))
     .or_run()
 }
 

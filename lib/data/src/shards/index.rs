@@ -76,13 +76,16 @@ impl Index {
     /// Reads and checks the index of the folder `dir`; also its own checksum.
     ///
     /// # Errors
-    /// [`DataError::NoIndex`], [`DataError::Version`], or [`DataError::Index`] naming the broken
+    /// [`DataError::NoIndex`], [`DataError::NoFolder`], [`DataError::Version`], or [`DataError::Index`] naming the broken
     /// rule.
     pub fn read(dir: &Path) -> Result<(Self, String), DataError> {
         let path = dir.join(INDEX_FILE);
         let file = match std::fs::File::open(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(DataError::NoIndex { path: dir.to_owned() });
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
+                return Err(DataError::NoFolder { path: dir.to_owned() });
             }
             result => result.map_err(DataError::io(&path))?,
         };
@@ -114,7 +117,10 @@ impl Index {
         if header.version != VERSION {
             return Err(Fault::Version(header.version));
         }
-        let index: Self = serde_json::from_slice(bytes).map_err(syntax)?;
+        let mut reader = serde_json::Deserializer::from_slice(bytes);
+        let index: Self = serde_path_to_error::deserialize(&mut reader)
+            .map_err(|error| Fault::Rule(format!("{}: {}", error.path(), error.inner())))?;
+        reader.end().map_err(syntax)?;
         index.check()?;
         Ok(index)
     }
@@ -122,32 +128,34 @@ impl Index {
     fn check(&self) -> Result<(), Fault> {
         let classes = self.classes.len();
         if !(1..=MAX_CLASSES).contains(&classes) {
-            return rule(format!("{classes} classes, but 1 to {MAX_CLASSES} are allowed"));
+            return rule(format!("classes: {classes} names, but 1 to {MAX_CLASSES} are allowed"));
         }
         for (name, split) in [("train", &self.splits.train), ("val", &self.splits.val)] {
             if split.shards.len() > MAX_SHARDS {
-                return rule(format!("{name}: more than {MAX_SHARDS} shards"));
+                return rule(format!("splits.{name}.shards: more than {MAX_SHARDS}"));
             }
             if split.samples > u64::from(u32::MAX) / 2 {
-                return rule(format!("{name}: {} samples, more than 2^31 - 1", split.samples));
+                let samples = split.samples;
+                return rule(format!("splits.{name}.samples: {samples}, more than 2^31 - 1"));
             }
-            for record in split.shards.iter().chain([&split.table]) {
-                check_record(name, record)?;
+            check_record(&format!("splits.{name}.table"), &split.table)?;
+            for (place, record) in split.shards.iter().enumerate() {
+                check_record(&format!("splits.{name}.shards[{place}]"), record)?;
             }
         }
         Ok(())
     }
 }
 
-fn check_record(split: &str, record: &FileRecord) -> Result<(), Fault> {
+fn check_record(at: &str, record: &FileRecord) -> Result<(), Fault> {
     let mut parts = Path::new(&record.file).components();
     let plain = matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None));
     if !plain {
-        return rule(format!("{split}: {:?} is not a plain file name", record.file));
+        return rule(format!("{at}.file: {:?} is not a plain file name", record.file));
     }
     let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     if record.sha256.len() != 64 || !record.sha256.bytes().all(hex) {
-        return rule(format!("{split}: {}: sha256 is not 64 hexadecimal digits", record.file));
+        return rule(format!("{at}.sha256: not 64 hexadecimal digits"));
     }
     Ok(())
 }

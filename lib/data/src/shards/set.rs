@@ -214,7 +214,12 @@ impl Part {
 
 fn check_size(dir: &Path, record: &FileRecord) -> Result<PathBuf, DataError> {
     let path = dir.join(&record.file);
-    let found = std::fs::metadata(&path).map_err(DataError::io(&path))?.len();
+    let found = match std::fs::metadata(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(DataError::Missing { path });
+        }
+        found => found.map_err(DataError::io(&path))?.len(),
+    };
     same(&path, "its size in bytes", found.to_string(), record.bytes.to_string())?;
     Ok(path)
 }
