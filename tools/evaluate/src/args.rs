@@ -76,6 +76,10 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10000))]
     pub recalibration_batches: u32,
 
+    /// Do not compare the shards with their checksums first
+    #[arg(long)]
+    pub no_verify: bool,
+
     /// CPU threads [default: all cores]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,

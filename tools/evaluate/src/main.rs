@@ -6,6 +6,8 @@ mod paths;
 mod sinks;
 mod weights;
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -52,6 +54,21 @@ fn check(data: &ShardSet, classes: usize, split: Split) -> Result<(), Failure> {
         return Err(Failure::input(format!(
             "the data has no images in split {split}; give another --split"
         )));
+    }
+    Ok(())
+}
+
+/// The shards that hold these splits must be those that were prepared.
+fn verify(args: &Args, data: &ShardSet, splits: &[Split]) -> Result<(), Failure> {
+    if args.no_verify {
+        return Ok(());
+    }
+    let files = splits.iter().flat_map(|&split| data.samples(split));
+    let files: BTreeSet<PathBuf> = files.map(|sample| data.shard_of(sample)).collect();
+    for (place, (name, _)) in data.shards().enumerate() {
+        if files.contains(&data.dir().join(name)) {
+            data.verify_shard(place).or_input()?;
+        }
     }
     Ok(())
 }

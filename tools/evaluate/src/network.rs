@@ -12,7 +12,7 @@ use cream_train::score::Tally;
 
 use crate::args::{Args, Format};
 use crate::sinks::Sinks;
-use crate::{check, failure, loader_settings};
+use crate::{check, failure, loader_settings, verify};
 
 /// Scores `network` and prints the result; writes the files that were asked for.
 pub fn score(
@@ -23,9 +23,10 @@ pub fn score(
 ) -> Result<(), Failure> {
     let split = args.split.unwrap_or(Split::Validation);
     check(data, network.architecture().num_classes, split)?;
+    let mut sinks = Sinks::begin(args, data, split, network.architecture().image_size)?;
+    verify(args, data, &[split])?;
     let progress = Progress::new(data.len(split) as u64, "images", args.report.style());
     let mut tally = Tally::default();
-    let mut sinks = Sinks::new(args, data.classes());
     for_each_batch(network, data, split, loader_settings(args), device, |batch, logits| {
         tally.add(logits, &batch.labels)?;
         sinks.add(data, batch, logits)?;
@@ -34,7 +35,7 @@ pub fn score(
     })
     .map_err(failure)?;
     progress.finish();
-    sinks.write().or_run()?;
+    sinks.finish().or_run()?;
     write_stdout(render(args.format, split, &tally))
 }
 

@@ -1,42 +1,29 @@
 //! Paths of a supernet with its weights.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use candle_core::{DType, Device, Tensor};
 use cream_arch::{Architecture, Convention, Cost, Path as NetworkPath, Space};
 use cream_cli::progress::Progress;
 use cream_cli::{Failure, OrFail, read_text, write_stdout};
 use cream_data::keyed::{Key, Purpose, shuffle};
 use cream_data::{Loader, LoaderSettings, ShardSet, Split, Transform};
-use cream_nn::{SuperNet, ToBeLoaded};
+use cream_nn::{Contents, SuperNet, SupernetDescription, ToBeLoaded};
 use cream_train::feed::Feed;
 use cream_train::path_scores::score_paths;
 use cream_train::score::Tally;
 use cream_train::settings::eval_transform;
-use serde::Deserialize;
 
 use crate::args::Args;
-use crate::{check, failure, loader_settings, open, weights};
+use crate::{check, failure, loader_settings, open, verify, weights};
 
 /// Some ten thousand paths.
 const MAX_BYTES: u64 = 64 << 20;
 
 /// Paths whose statistics are kept at once.
 const GROUP: usize = 64;
-
-/// What a supernet's file says of itself.
-#[derive(Debug, Deserialize)]
-struct Description {
-    format: String,
-    version: u32,
-    space: serde_json::Value,
-    depths: Vec<usize>,
-    image_size: usize,
-    num_classes: usize,
-    seed: u64,
-}
 
 struct Subject {
     supernet: SuperNet,
@@ -56,6 +43,7 @@ pub fn score(args: &Args, run: &Path, device: &Device) -> Result<(), Failure> {
     let data = open(args)?;
     let split = args.split.unwrap_or(Split::SearchValidation);
     check(&data, subject.num_classes, split)?;
+    verify(args, &data, &[split, Split::SearchTrain])?;
     let total = (paths.len() * data.len(split)) as u64;
     let progress = Progress::new(total, "images", args.report.style());
     let feed = Feed::new(&subject.supernet.space().input, subject.num_classes, device);
@@ -79,21 +67,22 @@ pub fn score(args: &Args, run: &Path, device: &Device) -> Result<(), Failure> {
 }
 
 fn load(run: &Path, device: &Device) -> Result<Subject, Failure> {
-    let path = if run.is_dir() { run.join("supernet.safetensors") } else { run.to_owned() };
+    let path = supernet_file(run).or_input()?;
     let what = || path.display().to_string();
     let file = weights::read(&path).or_input()?;
-    let description: Description = serde_json::from_value(file.description.clone())
-        .map_err(|_| anyhow!("is not a supernet; give the folder of a finished search"))
+    let Contents::Supernet(own) = file.contents().with_context(what).or_input()? else {
+        let error = anyhow!("is not a supernet; give the folder of a finished search");
+        return Err(error).with_context(what).or_input();
+    };
+    let SupernetDescription { space, depths, image_size, num_classes, seed, .. } = *own;
+    let space: Space = Space::from_json(&space.to_string())
+        .context("its description: space")
         .with_context(what)
         .or_input()?;
-    let Description { format, version, space, depths, image_size, num_classes, seed } = description;
-    if (format.as_str(), version) != ("cream-supernet", 1) {
-        let error =
-            anyhow!("is {format} version {version}; this program reads cream-supernet version 1");
-        return Err(error).with_context(what).or_input();
-    }
-    let space: Space = Space::from_json(&space.to_string()).with_context(what).or_input()?;
     space.check_depths(&depths).with_context(what).or_input()?;
+    // Size and classes by any of its paths.
+    let first = NetworkPath(depths.iter().map(|&layers| vec![0; layers]).collect());
+    space.architecture(&first, image_size, num_classes).with_context(what).or_input()?;
     let mut init = ToBeLoaded::from_tensors(&file.tensors);
     let supernet = SuperNet::new(&space, &depths, num_classes, &mut init, DType::F32, device)
         .with_context(what)
@@ -103,12 +92,38 @@ fn load(run: &Path, device: &Device) -> Result<Subject, Failure> {
     Ok(Subject { supernet, image_size, num_classes, seed })
 }
 
+/// A folder stands for the supernet in it.
+fn supernet_file(run: &Path) -> anyhow::Result<PathBuf> {
+    if !run.is_dir() {
+        return Ok(run.to_owned());
+    }
+    let file = run.join("supernet.safetensors");
+    if !file.exists() {
+        bail!(
+            "{}: holds no supernet.safetensors, which supernet-train writes when it is done; give the folder of a \
+             finished search",
+            run.display()
+        );
+    }
+    Ok(file)
+}
+
 /// The paths of the architectures on a file or standard input.
 fn read_paths(arch: &str, text: &str, subject: &Subject) -> anyhow::Result<Vec<NetworkPath>> {
     let networks = Architecture::many_from_json(text).context(arch.to_owned())?;
     let number = networks.len();
     let path = |(i, network): (usize, &Architecture)| {
         let what = || format!("{arch}: architecture {} of {number}", i + 1);
+        for (key, theirs, ours) in [
+            ("image_size", network.image_size, subject.image_size),
+            ("num_classes", network.num_classes, subject.num_classes),
+        ] {
+            if theirs != ours {
+                let advice = "give paths of it, as path-export RUN --sample N prints them";
+                return Err(anyhow!("{key} is {theirs} and the supernet's {ours}; {advice}"))
+                    .with_context(what);
+            }
+        }
         let path = subject.supernet.space().path_of(network).with_context(what)?;
         subject.supernet.path_parameters(&path).with_context(what)?;
         Ok(path)

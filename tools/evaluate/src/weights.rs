@@ -1,29 +1,39 @@
 //! Finding and loading weights.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use candle_core::{DType, Device};
 use cream_arch::Architecture;
 use cream_cli::{Failure, OrFail, read_text};
-use cream_nn::{ChildNet, TensorFile, ToBeLoaded};
+use cream_nn::{ChildNet, Contents, TensorFile, ToBeLoaded};
 use cream_train::checkpoint::take_group;
 use cream_train::run_folder::check_against_manifest;
 
 use crate::args::{Args, Which};
 
+/// Far more than any network of this program's.
+const MAX_BYTES: u64 = 16 << 30;
+
 /// Builds the network that a weights file is for, and loads it.
 pub fn network(weights: &Path, args: &Args, device: &Device) -> Result<ChildNet, Failure> {
-    let path = weights_file(weights, args.which());
+    let path = weights_file(weights, args.which()).or_input()?;
     let what = path.display().to_string();
     let mut file = read(&path).or_input()?;
-    select(&mut file, args.which()).context(what.clone()).or_input()?;
-    let architecture = match &args.arch {
-        Some(arch) => {
+    let own = select(&mut file, args.which()).context(what.clone()).or_input()?;
+    let architecture = match (&args.arch, own) {
+        (Some(arch), _) => {
             let text = read_text(arch, 1 << 24)?;
             Architecture::from_json(&text).context(arch.clone()).or_input()?
         }
-        None => own_architecture(&file).context(what.clone()).or_input()?,
+        (None, Some(architecture)) => architecture,
+        (None, None) => {
+            return Err(Failure::input(format!(
+                "{what}: does not say what network it is for; give its architecture with --arch"
+            )));
+        }
     };
     let mut init = ToBeLoaded::from_tensors(&file.tensors);
     let network = ChildNet::new(&architecture, &mut init, DType::F32, device)
@@ -34,36 +44,68 @@ pub fn network(weights: &Path, args: &Args, device: &Device) -> Result<ChildNet,
 }
 
 /// A folder stands for the weights in it.
-fn weights_file(path: &Path, which: Which) -> PathBuf {
+fn weights_file(path: &Path, which: Which) -> anyhow::Result<PathBuf> {
     if !path.is_dir() {
-        return path.to_owned();
+        return Ok(path.to_owned());
     }
     let raw = path.join("model-raw.safetensors");
-    if which == Which::Raw && raw.exists() { raw } else { path.join("model.safetensors") }
+    let file =
+        if which == Which::Raw && raw.exists() { raw } else { path.join("model.safetensors") };
+    if !file.exists() {
+        bail!(
+            "{}: holds no model.safetensors, which arch-retrain writes when it is done; give the folder of a \
+             finished retraining, a weights file or a checkpoint",
+            path.display()
+        );
+    }
+    Ok(file)
 }
 
 /// Reads a safetensors file.
 pub fn read(path: &Path) -> anyhow::Result<TensorFile> {
-    let what = || path.display().to_string();
-    let bytes = std::fs::read(path).with_context(what)?;
-    check_against_manifest(path, &bytes)?;
-    TensorFile::from_bytes(&bytes).with_context(what)
+    let read = || -> anyhow::Result<TensorFile> {
+        let file = File::open(path)?;
+        // A device or pipe may have no end.
+        if !file.metadata()?.is_file() {
+            bail!("is not a file; give a safetensors file");
+        }
+        let mut bytes = Vec::new();
+        file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > MAX_BYTES {
+            bail!("larger than the {MAX_BYTES} bytes allowed; is it the right file?");
+        }
+        check_against_manifest(path, &bytes)?;
+        Ok(TensorFile::from_bytes(&bytes)?)
+    };
+    read().with_context(|| path.display().to_string())
 }
 
-/// Leaves the tensors of one set of weights, under their plain names.
-fn select(file: &mut TensorFile, which: Which) -> anyhow::Result<()> {
+/// Leaves the tensors of one set of weights, under their plain names; returns the network that the file says it is for.
+fn select(file: &mut TensorFile, which: Which) -> anyhow::Result<Option<Architecture>> {
+    match file.contents()? {
+        Contents::Foreign if which == Which::Average => {
+            bail!("does not say whether its weights are averaged; leave out --ema")
+        }
+        Contents::Foreign => Ok(None),
+        Contents::Weights(own) if which == Which::Average && !own.averaged => {
+            bail!("holds no averaged weights; leave out --ema")
+        }
+        Contents::Weights(own) if which == Which::Raw && own.averaged => {
+            bail!("holds averaged weights; give the model-raw.safetensors beside it")
+        }
+        Contents::Weights(own) => Ok(Some(own.architecture)),
+        Contents::Checkpoint(kind) if kind == "retrain" => of_checkpoint(file, which).map(Some),
+        Contents::Checkpoint(_) => {
+            bail!("is a checkpoint of a search; finish that and give its folder to --supernet")
+        }
+        Contents::Supernet(_) => bail!("is a supernet; score its paths with --supernet"),
+        Contents::Output(format) => bail!("holds {format}, not weights; give a weights file"),
+    }
+}
+
+fn of_checkpoint(file: &mut TensorFile, which: Which) -> anyhow::Result<Architecture> {
     let averaged = take_group(&mut file.tensors, "ema");
     let raw = take_group(&mut file.tensors, "weights");
-    if averaged.is_empty() && raw.is_empty() {
-        let holds_average = file.description["weights"] == "ema";
-        return match which {
-            Which::Average if !holds_average => bail!("holds no averaged weights; leave out --ema"),
-            Which::Raw if holds_average => {
-                bail!("holds averaged weights; give the model-raw.safetensors beside it")
-            }
-            _ => Ok(()),
-        };
-    }
     file.tensors = match which {
         Which::Average if averaged.is_empty() => {
             bail!("holds no averaged weights; leave out --ema")
@@ -71,17 +113,9 @@ fn select(file: &mut TensorFile, which: Which) -> anyhow::Result<()> {
         Which::Either | Which::Average if !averaged.is_empty() => averaged,
         _ => raw,
     };
-    Ok(())
-}
-
-/// The architecture in a file's metadata: a weights file's, or a checkpoint's.
-fn own_architecture(file: &TensorFile) -> anyhow::Result<Architecture> {
-    let description = &file.description;
-    let found = [&description["architecture"], &description["run"]["settings"]["architecture"]];
-    match found.into_iter().find(|value| !value.is_null()) {
-        Some(value) => Ok(Architecture::from_json(&value.to_string()).context("its architecture")?),
-        None => {
-            Err(anyhow!("does not say what network it is for; give its architecture with --arch"))
-        }
+    let architecture = &file.description["run"]["settings"]["architecture"];
+    if architecture.is_null() {
+        return Err(anyhow!("names no architecture: it is damaged, take the checkpoint before it"));
     }
+    Architecture::from_json(&architecture.to_string()).context("its architecture")
 }

@@ -336,7 +336,7 @@ fn what_is_no_path_of_the_supernet_is_refused() {
     let error = place.refuses("--supernet @/data --arch -", "");
     assert!(error.contains("supernet.safetensors"), "{error}");
     let error = place.refuses("--weights @/search/supernet.safetensors --arch @/arch.json", "");
-    assert!(error.contains("do not fit"), "{error}");
+    assert!(error.contains("is a supernet"), "{error}");
 }
 
 #[test]
@@ -344,7 +344,7 @@ fn a_place_that_cannot_be_written_and_a_damaged_image_are_named() {
     let place = Place::new();
     place.write("w.safetensors", &place.foreign());
     let whole = "--weights @/w.safetensors --arch @/arch.json --quiet";
-    let error = EVALUATE.fails(&place.arguments(&format!("{whole} --logits @/none/l.safetensors")));
+    let error = place.refuses(&format!("{whole} --logits @/none/l.safetensors"), "");
     assert!(error.contains("none/l.safetensors"), "{error}");
     let shard = place.path("data/val-000000.tar");
     let mut bytes = fs::read(&shard).unwrap();
@@ -353,6 +353,8 @@ fn a_place_that_cannot_be_written_and_a_damaged_image_are_named() {
     fs::write(&shard, bytes).unwrap();
     let predictions = format!("{whole} --predictions @/p.csv");
     let error = place.refuses(&predictions, "");
+    assert!(error.contains("val-000000.tar: its SHA-256 is "), "{error}");
+    let error = place.refuses(&format!("{predictions} --no-verify"), "");
     assert!(error.contains("val-000000.tar: sample i00: "), "{error}");
     assert_eq!(error.matches("broken PNG").count(), 1, "{error}");
     assert!(!place.path("p.csv").exists());
