@@ -9,9 +9,16 @@
 ##                                         score weights on the validation images
 ##   make sample                           the bundled images as shards in data/fashion-mnist
 ##
+## Installation:
+##   make install [PREFIX=/usr/local] [DESTDIR=]
+##                                         tools, man pages, completions and recipes
+##   make uninstall [PREFIX=/usr/local] [DESTDIR=]
+##                                         takes away what make install put there
+##
 ## Development:
 ##   make build                            release binaries in target/release
-##   make test                             every test, then a small pipeline from end to end
+##   make test                             every test, then a small pipeline from end to end and the
+##                                         installation
 ##   make check                            formatting, lints, dependency arrows
 ##
 ## Variables:
@@ -51,6 +58,7 @@ endif
 include pipelines/settings.mk
 include pipelines/rules.mk
 include pipelines/pipeline.mk
+include pipelines/install.mk
 
 .PHONY: help build test check sample cargo-present
 
@@ -74,6 +82,7 @@ check: cargo-present
 test: cargo-present
 	$(CARGO) test --workspace --locked
 	tests/pipeline.sh
+	tests/install.sh
 
 sample:
 	@$(MAKE) --no-print-directory DATA= prepare
