@@ -176,28 +176,45 @@ impl Space {
         num_classes: usize,
     ) -> Result<ChoiceCosts, ArchError> {
         self.check_depths(depths)?;
-        let path = Path(depths.iter().map(|&layers| vec![0; layers]).collect());
-        let whole = self.architecture(&path, image_size, num_classes)?;
-        let total = Cost::of(&whole).flops(Convention::Published);
-        let mut side = image_size.div_ceil(self.stem.stride).div_ceil(self.first.stride);
+        let network = |layers: &dyn Fn(usize) -> usize| {
+            let path = depths.iter().map(|&depth| vec![0; layers(depth)]).collect();
+            self.architecture(&Path(path), image_size, num_classes)
+        };
+        network(&|depth| depth)?;
+        // What is fixed costs the same however many layers are searched.
+        let shallow = Cost::of(&network(&|_| 1)?).flops(Convention::Published);
+        let mut side = self.side_before(0, image_size);
         let mut stages = Vec::with_capacity(depths.len());
         let mut of_zeros = 0;
         for (stage, &layers) in depths.iter().enumerate() {
-            let by_choice = |layer: usize, side: usize| -> Vec<u64> {
-                let input = [self.in_channels(stage, layer), side, side];
-                let blocks = (0..self.choices.len()).map(|choice| self.block(stage, layer, choice));
-                blocks.map(|block| walk::block_flops(&block, input)).collect()
-            };
-            let mut costs = vec![by_choice(0, side)];
+            let mut costs = vec![self.flops_by_choice(stage, 0, side)];
+            of_zeros += costs[0][0];
             side = side.div_ceil(self.stages[stage].stride);
             if layers > 1 {
-                // The others read and write alike.
-                costs.resize(layers, by_choice(1, side));
+                costs.resize(layers, self.flops_by_choice(stage, 1, side));
             }
-            of_zeros += costs.iter().map(|by_choice| by_choice[0]).sum::<u64>();
             stages.push(costs);
         }
-        Ok(ChoiceCosts { fixed: total - of_zeros, stages })
+        Ok(ChoiceCosts { fixed: shallow - of_zeros, stages })
+    }
+
+    /// FLOPs as published by choice of a layer after the first of a searched stage, at this input
+    /// size: those all read and write alike.
+    pub(crate) fn later_layer_flops(&self, stage: usize, image_size: usize) -> Vec<u64> {
+        self.flops_by_choice(stage, 1, self.side_before(stage + 1, image_size))
+    }
+
+    /// FLOPs as published of each choice of a layer that reads a map of this side.
+    fn flops_by_choice(&self, stage: usize, layer: usize, side: usize) -> Vec<u64> {
+        let input = [self.in_channels(stage, layer), side, side];
+        let blocks = (0..self.choices.len()).map(|choice| self.block(stage, layer, choice));
+        blocks.map(|block| walk::block_flops(&block, input)).collect()
+    }
+
+    /// Side of the map that a searched stage reads.
+    fn side_before(&self, stage: usize, image_size: usize) -> usize {
+        let fixed = image_size.div_ceil(self.stem.stride).div_ceil(self.first.stride);
+        self.stages[..stage].iter().fold(fixed, |side, stage| side.div_ceil(stage.stride))
     }
 }
 

@@ -130,18 +130,17 @@ impl Space {
 
     fn grow(&self, max: u64, size: usize, classes: usize) -> Result<Vec<usize>, ArchError> {
         let mut depths = self.growth.start.clone();
-        // What does not fit now will not fit among more layers either.
-        let mut full = vec![false; depths.len()];
+        let mut all = all_choices(&self.choice_costs(&depths, size, classes)?);
+        let most = u128::from(max) * self.choices.len() as u128;
+        let layer = |stage| self.later_layer_flops(stage, size).into_iter().map(u128::from).sum();
+        let layers: Vec<u128> = (0..depths.len()).map(layer).collect();
         loop {
             let before = depths.clone();
             for stage in self.growth.order.iter().map(|stage| stage - 1) {
-                if full[stage] || depths[stage] == self.stages[stage].max_layers {
-                    continue;
-                }
-                depths[stage] += 1;
-                if !mean_fits(&self.choice_costs(&depths, size, classes)?, max) {
-                    depths[stage] -= 1;
-                    full[stage] = true;
+                let fits = all + layers[stage] <= most;
+                if fits && depths[stage] < self.stages[stage].max_layers {
+                    depths[stage] += 1;
+                    all += layers[stage];
                 }
             }
             if depths == before {
@@ -151,10 +150,15 @@ impl Space {
     }
 }
 
-/// Whether the mean over all paths is at most `max`, in whole numbers: every layer has as many
-/// choices.
+/// Whether the mean over all paths is at most `max`, in whole numbers.
 fn mean_fits(costs: &ChoiceCosts, max: u64) -> bool {
-    let choices = costs.layers().next().map_or(1, Vec::len) as u128;
+    let choices = costs.layers().next().map_or(1, Vec::len);
+    all_choices(costs) <= u128::from(max) * choices as u128
+}
+
+/// The mean over all paths times the number of choices: every layer has as many.
+fn all_choices(costs: &ChoiceCosts) -> u128 {
+    let choices = costs.layers().next().map_or(1, Vec::len);
     let searched: u128 = costs.layers().flatten().map(|&flops| u128::from(flops)).sum();
-    u128::from(costs.fixed) * choices + searched <= u128::from(max) * choices
+    u128::from(costs.fixed) * choices as u128 + searched
 }

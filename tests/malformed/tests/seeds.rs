@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 /// Readings of damaged copies per seed.
-const DAMAGED: usize = 300;
+const DAMAGED: usize = 200;
 /// Longest seed that is read damaged too.
 const DAMAGED_BYTES: usize = 2_500;
 

@@ -1,5 +1,7 @@
 //! The rules that an architecture keeps, so that nothing after it checks again.
 
+use std::fmt;
+
 use super::{Architecture, Block, EvaluationTransform, Input, Operator};
 use crate::{ArchError, header};
 
@@ -42,9 +44,9 @@ impl Architecture {
         within("stages (layers in all)", layers, 1, MAX_LAYERS)?;
         let mut channels = self.stem.channels;
         for (s, stage) in self.stages.iter().enumerate() {
-            within(&format!("stages[{s}] (its layers)"), stage.len(), 1, MAX_LAYERS)?;
+            within(format_args!("stages[{s}] (its layers)"), stage.len(), 1, MAX_LAYERS)?;
             for (l, block) in stage.iter().enumerate() {
-                block.validate(channels, &format!("stages[{s}][{l}]"))?;
+                block.validate(channels, format_args!("stages[{s}][{l}]"))?;
                 channels = block.channels;
             }
         }
@@ -96,42 +98,51 @@ impl Architecture {
 }
 
 impl Block {
-    fn validate(&self, in_channels: usize, at: &str) -> Result<(), ArchError> {
-        kernel(&format!("{at}.kernel"), self.kernel)?;
-        within(&format!("{at}.stride"), self.stride, 1, MAX_STRIDE)?;
-        within(&format!("{at}.channels"), self.channels, 1, MAX_CHANNELS)?;
-        self.validate_expansion(in_channels, &format!("{at}.expansion"))?;
-        let at = format!("{at}.squeeze_excite");
+    /// `at` is made a text only for an error: networks of many blocks are checked by the thousand.
+    fn validate(&self, in_channels: usize, at: fmt::Arguments<'_>) -> Result<(), ArchError> {
+        kernel(format_args!("{at}.kernel"), self.kernel)?;
+        within(format_args!("{at}.stride"), self.stride, 1, MAX_STRIDE)?;
+        within(format_args!("{at}.channels"), self.channels, 1, MAX_CHANNELS)?;
+        self.validate_expansion(in_channels, format_args!("{at}.expansion"))?;
         match self.squeeze_excite {
             Some(_) if self.operator == Operator::Convolution => {
+                let at = format!("{at}.squeeze_excite");
                 Err(ArchError::value(at, "an object", "null for the operator convolution"))
             }
-            Some(squeeze) => within(&format!("{at}.width"), squeeze.width, 1, MAX_CHANNELS),
+            Some(squeeze) => {
+                within(format_args!("{at}.squeeze_excite.width"), squeeze.width, 1, MAX_CHANNELS)
+            }
             None => Ok(()),
         }
     }
 
-    fn validate_expansion(&self, in_channels: usize, at: &str) -> Result<(), ArchError> {
+    fn validate_expansion(
+        &self,
+        in_channels: usize,
+        at: fmt::Arguments<'_>,
+    ) -> Result<(), ArchError> {
         match (self.operator, self.expansion) {
             (Operator::InvertedResidual, Some(expansion)) => {
                 if !(expansion > 0.0 && expansion <= MAX_EXPANSION) {
                     let allowed = format!("above 0, at most {MAX_EXPANSION}");
-                    return Err(ArchError::number(at, expansion, &allowed));
+                    return Err(ArchError::number(at.to_string(), expansion, &allowed));
                 }
                 let expanded = self.expanded(in_channels);
                 if expanded > MAX_EXPANDED {
                     let found = format!("{expansion}, which makes {expanded} channels,");
                     let allowed = format!("at most {MAX_EXPANDED} channels");
-                    return Err(ArchError::value(at, found, allowed));
+                    return Err(ArchError::value(at.to_string(), found, allowed));
                 }
                 Ok(())
             }
-            (Operator::InvertedResidual, None) => {
-                Err(ArchError::value(at, "null", "a number for the operator inverted-residual"))
-            }
+            (Operator::InvertedResidual, None) => Err(ArchError::value(
+                at.to_string(),
+                "null",
+                "a number for the operator inverted-residual",
+            )),
             (_, Some(expansion)) => {
                 let allowed = "null unless the operator is inverted-residual";
-                Err(ArchError::number(at, expansion, allowed))
+                Err(ArchError::number(at.to_string(), expansion, allowed))
             }
             (_, None) => Ok(()),
         }
@@ -159,24 +170,29 @@ impl Input {
     }
 }
 
-pub(crate) fn within(at: &str, value: usize, min: usize, max: usize) -> Result<(), ArchError> {
+pub(crate) fn within(
+    at: impl fmt::Display,
+    value: usize,
+    min: usize,
+    max: usize,
+) -> Result<(), ArchError> {
     if (min..=max).contains(&value) {
         return Ok(());
     }
     let allowed = if min == max { min.to_string() } else { format!("{min} to {max}") };
-    Err(ArchError::value(at, value, allowed))
+    Err(ArchError::value(at.to_string(), value, allowed))
 }
 
-pub(crate) fn fraction(at: &str, value: f64) -> Result<(), ArchError> {
+pub(crate) fn fraction(at: impl fmt::Display, value: f64) -> Result<(), ArchError> {
     if value > 0.0 && value <= 1.0 {
         return Ok(());
     }
-    Err(ArchError::number(at, value, "above 0, at most 1"))
+    Err(ArchError::number(at.to_string(), value, "above 0, at most 1"))
 }
 
-pub(crate) fn kernel(at: &str, value: usize) -> Result<(), ArchError> {
+pub(crate) fn kernel(at: impl fmt::Display, value: usize) -> Result<(), ArchError> {
     if value % 2 == 1 && value <= MAX_KERNEL {
         return Ok(());
     }
-    Err(ArchError::value(at, value, format!("odd numbers from 1 to {MAX_KERNEL}")))
+    Err(ArchError::value(at.to_string(), value, format!("odd numbers from 1 to {MAX_KERNEL}")))
 }

@@ -67,7 +67,7 @@ impl Space {
         let stages = self.stages.len();
         within("depths (their number)", depths.len(), stages, stages)?;
         for (stage, &layers) in depths.iter().enumerate() {
-            within(&format!("depths[{stage}]"), layers, 1, MAX_LAYERS / 10)?;
+            within(format_args!("depths[{stage}]"), layers, 1, MAX_LAYERS / 10)?;
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ impl Space {
         within("choices (their number)", self.choices.len(), 1, MAX_CHOICES)?;
         within("stages (their number)", self.stages.len(), 1, MAX_STAGES)?;
         for (s, stage) in self.stages.iter().enumerate() {
-            within(&format!("stages[{s}].max_layers"), stage.max_layers, 1, MAX_LAYERS / 10)?;
+            within(format_args!("stages[{s}].max_layers"), stage.max_layers, 1, MAX_LAYERS / 10)?;
             if let Some(choice) = stage.released_choice {
                 let at = format!("stages[{s}].released_choice");
                 within(&at, choice, 0, self.choices.len() - 1)?;
@@ -51,11 +51,11 @@ impl Space {
         }
         within("growth.start (its stages)", growth.start.len(), stages, stages)?;
         for (s, (&layers, stage)) in growth.start.iter().zip(&self.stages).enumerate() {
-            within(&format!("growth.start[{s}]"), layers, 1, stage.max_layers)?;
+            within(format_args!("growth.start[{s}]"), layers, 1, stage.max_layers)?;
         }
         within("growth.order (its stages)", growth.order.len(), 0, 1000)?;
         for (i, &stage) in growth.order.iter().enumerate() {
-            within(&format!("growth.order[{i}]"), stage, 1, stages)?;
+            within(format_args!("growth.order[{i}]"), stage, 1, stages)?;
         }
         Ok(())
     }
