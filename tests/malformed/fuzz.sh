@@ -26,7 +26,6 @@ cargo fuzz --version >/dev/null 2>&1 ||
 
 here=tests/malformed
 host=$(rustc +nightly -vV | sed -n 's/^host: //p')
-(cd $here/fuzz && cargo +nightly fetch --locked --quiet)
 cargo +nightly fuzz build --fuzz-dir $here/fuzz --target-dir target/fuzz
 
 failed=0
