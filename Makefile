@@ -78,11 +78,12 @@ check: cargo-present
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	tests/dependencies.sh
 
-# The pipeline test builds for itself, with none of the caller's settings.
+# The pipeline test builds for itself, with none of the caller's settings; the one after it uses what was built.
 test: cargo-present
 	$(CARGO) test --workspace --locked
 	tests/pipeline.sh
 	tests/install.sh
+	tests/full-disk.sh
 
 sample:
 	@$(MAKE) --no-print-directory DATA= prepare
