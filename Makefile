@@ -78,7 +78,7 @@ check: cargo-present
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	tests/dependencies.sh
 
-# The pipeline test builds for itself, with none of the caller's settings; the one after it uses what was built.
+# The pipeline test builds for itself, with none of the caller's settings; those after it use what was built.
 test: cargo-present
 	$(CARGO) test --workspace --locked
 	tests/pipeline.sh
