@@ -39,10 +39,13 @@ def block(**fields):
     return dict(base, **fields)
 
 
-def architectures():
+def published():
     with open(f"{CONFIGS}/arch/14.json") as file:
-        published = json.load(file)
-    net = copy.deepcopy(published)
+        return json.load(file)
+
+
+def small_network():
+    net = published()
     net.pop("provenance", None)
     net.update(name="small", image_size=8, num_classes=2)
     net["stem"].update(channels=8)
@@ -53,12 +56,17 @@ def architectures():
         [block(operator="convolution", kernel=1, expansion=None)],
     ]
     net["head"].update(channels=16)
+    return net
+
+
+def architectures():
+    net = small_network()
 
     def put(name, content):
         write("architecture", name, content)
 
     put("small.json", line(net) + "\n")
-    put("published-14.json", line(published) + "\n")
+    put("published-14.json", line(published()) + "\n")
     put("two-lines.jsonl", (line(net) + "\n") * 2)
     provenance = dict(source="search", space="cream", path=[[0], [3, 3], [3, 3], [1], [3]],
                       run="runs/x", seed=1, index=2, step=30, batch_top1=0.5,
@@ -252,6 +260,23 @@ def tensors():
     put("scalar.safetensors", {"a": tensor("F32", [], 0, 4)}, bytes(4))
     put("nothing-in-it.safetensors", {"a": tensor("F32", [0, 3], 0, 0)})
     put("not-a-number.safetensors", {"a": tensor("F32", [1], 0, 4)}, b"\xff" * 4)
+    weights = dict(format="cream-weights", version=1, weights="ema",
+                   architecture=small_network(), classes=["ant", "bee"])
+    supernet = dict(format="cream-supernet", version=1, space=small_space(), depths=[1, 2],
+                    image_size=16, num_classes=2, seed=1)
+    run = {"run": dict(format="cream-checkpoint", version=1, kind="search", settings={}, data=""),
+           "state": {}}
+    for name, description in {
+        "described-weights": weights,
+        "described-supernet": supernet,
+        "described-checkpoint": run,
+        "described-logits": dict(format="cream-logits", version=1),
+        "described-newer": dict(weights, version=2),
+        "described-unknown": dict(format="cream", version=1),
+        "described-classes-missing": dict(weights, classes=["ant"]),
+        "described-as-a-list": [1],
+    }.items():
+        put(f"{name}.safetensors", {"__metadata__": {"cream": line(description)}, "a": pair}, data)
     put("unsupported-type.safetensors", {"a": tensor("BOOL", [1], 0, 1)}, b"\1")
     put("huge-shape.safetensors", {"a": tensor("F32", [2**32, 2**32], 0, 0)})
     put("huge-shape-of-nothing.safetensors", {"a": tensor("F32", [0, 2**40, 2**40], 0, 0)})

@@ -1,7 +1,7 @@
 //! Safetensors files.
 
 use candle_core::DType;
-use cream_nn::TensorFile;
+use cream_nn::{Contents, TensorFile};
 
 /// Reads the bytes as weights, a checkpoint or any other safetensors file.
 pub fn tensors(bytes: &[u8]) {
@@ -9,6 +9,9 @@ pub fn tensors(bytes: &[u8]) {
     for (name, tensor) in &file.tensors {
         let held = tensor.elem_count() * tensor.dtype().size_in_bytes();
         assert!(held <= bytes.len(), "{name}: {held} bytes from a file of {}", bytes.len());
+    }
+    if let Ok(Contents::Weights(weights)) = file.contents() {
+        assert_eq!(weights.classes.len(), weights.architecture.num_classes);
     }
     // Half-precision weights are read, never written.
     let written = |dtype| !matches!(dtype, DType::F16 | DType::BF16);
