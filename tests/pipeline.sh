@@ -124,6 +124,10 @@ touch "$work/search.toml"
 "${make_here[@]}" --dry-run search >"$work/plan"
 grep -q '/supernet-train ' "$work/plan" || fail "touching the search recipe redoes nothing"
 
+say "every file that was left is what its schema says"
+FORMATS_FOLDER=$work "${CARGO:-cargo}" test --quiet --locked --package cream-train --test schemas -- --ignored \
+  >"$work/log" 2>&1 || fail "$(cat "$work/log")"
+
 say "wrong input"
 shards=$work/data/fashion-mnist
 refuses 2 '[0-9]' "$bin/supernet-train" --data "$shards" --out "$work/none" --config "$work/search.toml" \

@@ -59,6 +59,7 @@ impl Schemas {
                 "items" => self.check_items(root, rule, value, at)?,
                 "additionalProperties" => known_keys_only(schema, rule, value),
                 "required" => required(rule, value),
+                "pattern" => matches(rule, value),
                 _ => within(keyword, rule, value),
             };
             if !holds {
@@ -73,6 +74,7 @@ impl Schemas {
         let root = match file {
             "" => root,
             "architecture.schema.json" => &self.architecture,
+            "board.schema.json" => &self.board,
             other => panic!("no such schema: {other}"),
         };
         (root, root.pointer(pointer).unwrap())
@@ -118,6 +120,7 @@ fn is_of(value: &Value, name: &str) -> bool {
         "array" => value.is_array(),
         "string" => value.is_string(),
         "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
         "number" => value.is_number(),
         "integer" => value.is_u64() || value.is_i64(),
         other => panic!("no such type: {other}"),
@@ -133,6 +136,13 @@ fn known_keys_only(schema: &Value, rule: &Value, value: &Value) -> bool {
 fn required(rule: &Value, value: &Value) -> bool {
     let mut keys = rule.as_array().unwrap().iter().map(|key| key.as_str().unwrap());
     value.as_object().is_none_or(|object| keys.all(|key| object.contains_key(key)))
+}
+
+/// Checksums are the only text with a pattern.
+fn matches(rule: &Value, value: &Value) -> bool {
+    assert_eq!(rule, "^[0-9a-f]{64}$");
+    let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    value.as_str().is_none_or(|text| text.len() == 64 && text.bytes().all(digit))
 }
 
 /// Limits bind the types that they are about and no other.
