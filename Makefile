@@ -17,8 +17,8 @@
 ##
 ## Development:
 ##   make build                            release binaries in target/release
-##   make test                             every test, then a small pipeline from end to end and the
-##                                         installation
+##   make test                             every test, then a small pipeline from end to end, the
+##                                         installation, and runs that are killed
 ##   make check                            formatting, lints, dependency arrows
 ##
 ## Variables:
@@ -84,6 +84,7 @@ test: cargo-present
 	tests/pipeline.sh
 	tests/install.sh
 	tests/full-disk.sh
+	tests/interrupted.sh --kills 3 --threads 2 --workers 1 >/dev/null
 
 sample:
 	@$(MAKE) --no-print-directory DATA= prepare
