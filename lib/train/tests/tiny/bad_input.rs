@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every test uses its part")]
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::tool::Tool;
@@ -28,6 +29,28 @@ impl<'a> Table<'a> {
         let error = self.tool.fails(&self.named(arguments));
         assert_eq!(error.lines().count(), 1, "{what}: {error}");
         self.check(what, 1, &error, parts);
+    }
+
+    /// As [`refuses`](Self::refuses), for what the system forbids to everybody but the superuser, whose privileges are
+    /// dropped; without setpriv to drop them there is nothing to see.
+    pub fn is_denied(&self, what: &str, arguments: &str, parts: &[&str]) {
+        let probe = self.folder.join("probe");
+        std::fs::write(&probe, "").unwrap();
+        std::fs::set_permissions(&probe, PermissionsExt::from_mode(0o000)).unwrap();
+        let privileged = std::fs::read(&probe).is_ok();
+        std::fs::remove_file(&probe).unwrap();
+        if !privileged {
+            return self.refuses(what, arguments, parts);
+        }
+        match self.tool.run_unprivileged(&self.named(arguments)) {
+            Some(output) => {
+                let error = String::from_utf8(output.stderr).unwrap();
+                assert_eq!(output.status.code(), Some(2), "{what}: {error}");
+                assert_eq!(error.lines().count(), 1, "{what}: {error}");
+                self.check(what, 2, &error, parts);
+            }
+            None => println!("skipped, for want of setpriv: {what}"),
+        }
     }
 
     fn named(&self, arguments: &str) -> String {

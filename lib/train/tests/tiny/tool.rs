@@ -44,6 +44,13 @@ impl Tool {
         child.wait_with_output().unwrap()
     }
 
+    /// As the superuser without the superuser's privileges; nothing where setpriv is missing.
+    pub fn run_unprivileged(&self, arguments: &str) -> Option<Output> {
+        let mut command = Command::new("setpriv");
+        command.args(["--bounding-set=-all", "--inh-caps=-all", self.executable]);
+        command.args(arguments.split_whitespace()).stdin(Stdio::null()).output().ok()
+    }
+
     /// Standard output and standard error of a run that must succeed.
     pub fn succeeds(&self, arguments: &str, input: &str) -> (String, String) {
         let output = self.run(arguments, input);
