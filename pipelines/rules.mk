@@ -14,17 +14,12 @@ endif
 
 # $(call resume,RUN) is the value of --resume. What was started from today's recipe and inputs goes
 # on; when any of them is newer than the settings saved at the start, the run begins afresh, because
-# the trainer refuses to go on under other settings. Its checkpoints are moved aside, not deleted:
-# a mere touch must not destroy days of work.
+# the trainer refuses to go on under other settings. The trainer moves what is there aside: a mere
+# touch must not destroy days of work.
 resume = $$( \
   for input in $^; do \
     if [ -e $(1)/config.toml ] && [ "$$input" -nt $(1)/config.toml ]; then \
       echo "make: $$input is newer than the run in $(1), which starts afresh" >&2; \
-      if [ -e $(1)/checkpoints ]; then \
-        rm -rf $(1)/checkpoints.old; \
-        mv $(1)/checkpoints $(1)/checkpoints.old; \
-        echo "make: its checkpoints are kept in $(1)/checkpoints.old" >&2; \
-      fi; \
       echo never; exit; \
     fi; \
   done; \

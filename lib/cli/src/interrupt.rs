@@ -19,7 +19,8 @@ const SAME_REQUEST: Duration = Duration::from_millis(300);
 /// # Errors
 /// When the system takes no handler.
 pub fn watch(style: Style) -> io::Result<Arc<AtomicI32>> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let heard = [SIGINT, SIGTERM].into_iter().filter(|&signal| !is_ignored(signal));
+    let mut signals = Signals::new(heard)?;
     let asked = Arc::new(AtomicI32::new(0));
     let noted = Arc::clone(&asked);
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
@@ -29,17 +30,27 @@ pub fn watch(style: Style) -> io::Result<Arc<AtomicI32>> {
                 None => {
                     first = Some(Instant::now());
                     noted.store(signal, Ordering::Relaxed);
-                    Progress::new(0, "", style).warning(format!(
+                    let text = format!(
                         "{}: finishing the step and writing a checkpoint; once more to end at once",
                         name_of(signal)
-                    ));
+                    );
+                    // Whoever reads it may have stopped, and the next signal must be heard all the same.
+                    std::thread::spawn(move || Progress::new(0, "", style).warning(text));
                 }
                 Some(at) if at.elapsed() < SAME_REQUEST => {}
-                Some(_) => std::process::exit(128 + signal),
+                Some(_) => signal_hook::low_level::exit(128 + signal),
             }
         }
     })?;
     Ok(asked)
+}
+
+/// A shell that starts a program in the background may have it ignore SIGINT, and then that is to be so.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 fn name_of(signal: i32) -> &'static str {

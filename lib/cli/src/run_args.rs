@@ -39,8 +39,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// auto: from the newest checkpoint, if there is one; never: anew; or a checkpoint file, whose
-    /// later ones in the run's folder are then removed
+    /// auto: from the newest checkpoint, if there is one; never: anew, what is there being moved to
+    /// earlier-N inside; or a checkpoint file, those of later steps being removed
     #[arg(long, value_name = "auto|never|PATH", default_value = "auto")]
     pub resume: String,
 

@@ -1,8 +1,10 @@
 //! Checkpoints: groups of named tensors with the state of a loop as JSON, and what the run is.
 
 use crate::TrainError;
+use crate::run_folder::Found;
 use candle_core::Tensor;
 use cream_nn::TensorFile;
+use cream_nn::ops::finite::is_finite;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -70,6 +72,9 @@ impl Identity {
                 None => differences.push(format!("{key} is {now}, was not set")),
             }
         }
+        for key in self.settings.keys().filter(|key| !current.settings.contains_key(*key)) {
+            differences.push(format!("{key} was set, and is no setting any more"));
+        }
         if self.data != current.data {
             differences.push("the data set is another one".to_owned());
         }
@@ -102,23 +107,37 @@ impl Checkpoint {
         self.tensors.extend(tensors.into_iter().map(|(name, t)| (format!("{group}/{name}"), t)));
     }
 
+    /// The name of a tensor that is not finite, if there is one: it would only show many steps later.
+    ///
+    /// # Errors
+    /// When a tensor cannot be read.
+    pub fn non_finite(&self) -> Result<Option<&str>, TrainError> {
+        for (name, tensor) in &self.tensors {
+            if tensor.dtype().is_float() && !is_finite(tensor)? {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
+    }
+
     /// The file to write.
     pub fn into_file(self) -> TensorFile {
         let description = serde_json::json!({"run": self.identity, "state": self.state});
         TensorFile { description, tensors: self.tensors }
     }
 
-    /// Takes a file that was read, if it belongs to the run that `current` identifies.
+    /// Takes the tensors of a file that was found, if it belongs to the run that `current` identifies.
     ///
     /// # Errors
     /// When it is no checkpoint, or one of another run: the message lists what differs.
     pub fn from_file(
         path: PathBuf,
-        file: TensorFile,
+        found: &mut Found,
         current: &Identity,
     ) -> Result<Self, TrainError> {
         let fail = |reason: String| TrainError::Checkpoint { path: path.clone(), reason };
-        let TensorFile { mut description, tensors } = file;
+        let mut description = std::mem::take(&mut found.file.description);
+        let tensors = std::mem::take(&mut found.file.tensors);
         let mut take = |key: &str| description.get_mut(key).map(Value::take).unwrap_or_default();
         let (run, state) = (take("run"), take("state"));
         let identity: Identity = serde_json::from_value(run).map_err(|_| {
@@ -160,6 +179,11 @@ impl Checkpoint {
     }
 }
 
+/// Whether a checkpoint is to be written after `step` steps, of which every `every`-th has one; 0 for none.
+pub(crate) fn is_due(every: u64, step: u64) -> bool {
+    every > 0 && step.is_multiple_of(every)
+}
+
 /// The steps of a position must be those of its epochs and batches.
 ///
 /// # Errors
@@ -168,8 +192,14 @@ pub(crate) fn check_position(
     epoch: usize,
     batch: usize,
     step: u64,
+    skipped: u64,
     steps_per_epoch: usize,
 ) -> Result<(), String> {
+    if skipped > batch as u64 {
+        return Err(format!(
+            "{skipped} of {batch} steps of an epoch are skipped; start anew with --resume never"
+        ));
+    }
     let expected = epoch.checked_mul(steps_per_epoch).and_then(|steps| steps.checked_add(batch));
     // After its last batch an epoch is still to be scored.
     if batch <= steps_per_epoch && expected.map(|steps| steps as u64) == Some(step) {

@@ -2,7 +2,7 @@
 
 use cream_data::DataError;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use thiserror::Error;
 
 /// An error of this crate.
@@ -21,7 +21,7 @@ pub enum TrainError {
     #[error("{0}")]
     Setting(String),
     /// A loss or weight that is no number.
-    #[error("{problem} at step {step} (epoch {epoch}, {what}); {advice}{}", listed(batch.as_deref()))]
+    #[error("{problem} at step {step} (epoch {}, {what}); {advice}{images}", epoch + 1)]
     NonFinite {
         /// What is not finite.
         problem: String,
@@ -33,8 +33,8 @@ pub enum TrainError {
         what: String,
         /// Where the run can be taken up again, and how.
         advice: String,
-        /// The file that lists the batch's images.
-        batch: Option<PathBuf>,
+        /// Where the batch's images are listed, as the end of the sentence; empty if it was no step.
+        images: String,
     },
     /// A file of a run that is not as the run wrote it.
     #[error("{}: {reason}; copy it again or make it anew", path.display())]
@@ -45,15 +45,23 @@ pub enum TrainError {
         reason: String,
     },
     /// A run's manifest that cannot be used.
-    #[error("{}: {reason}; start anew with --resume never or use another --out", path.display())]
+    #[error("{}: {reason}", path.display())]
     Manifest {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// Why not, with what to do.
         reason: String,
     },
+    /// A folder that cannot be a run's.
+    #[error("{}: {source}{}", path.display(), remedy(source))]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
     /// No checkpoint of a run can be used.
-    #[error("{last}; no other checkpoint is left: start anew with --resume never")]
+    #[error("{last}; no other checkpoint is left: bring it back or start anew with --resume never")]
     NoCheckpoint {
         /// Why the last one tried cannot be used.
         last: String,
@@ -109,19 +117,20 @@ impl TrainError {
             Self::Data(error) => {
                 !matches!(error, DataError::Io { .. } | DataError::WorkerLost { .. })
             }
+            Self::Folder { source, .. } => !is_full(source),
             Self::Network(_) | Self::NonFinite { .. } | Self::Io { .. } => false,
         }
     }
 }
 
-fn listed(batch: Option<&Path>) -> String {
-    batch.map(|path| format!("; its images are listed in {}", path.display())).unwrap_or_default()
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 /// What to do about an error of the file system, where that is known.
 fn remedy(error: &std::io::Error) -> &'static str {
     match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+        _ if is_full(error) => {
             "; nothing written before is lost: free some space and run the same command again"
         }
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {

@@ -13,6 +13,9 @@ pub struct Feed {
     std: [f32; 3],
     classes: usize,
     device: Device,
+    /// Makes the last image of every batch infinite.
+    #[cfg(test)]
+    pub(crate) spoiled: bool,
 }
 
 impl Feed {
@@ -20,13 +23,14 @@ impl Feed {
     pub fn new(input: &Input, classes: usize, device: &Device) -> Self {
         let narrow = |v: [f64; 3]| v.map(|v| v as f32);
         let (mean, std) = (narrow(input.mean), narrow(input.std));
-        Self { mean, std, classes, device: device.clone() }
-    }
-
-    /// The same, with what it makes of pixels multiplied: to make it go wrong.
-    #[cfg(test)]
-    pub(crate) fn scaled(&self, factor: f32) -> Self {
-        Self { std: self.std.map(|std| std / factor), ..self.clone() }
+        Self {
+            mean,
+            std,
+            classes,
+            device: device.clone(),
+            #[cfg(test)]
+            spoiled: false,
+        }
     }
 
     /// Normalised images `[N, H, W, 3]`.
@@ -35,7 +39,10 @@ impl Feed {
     /// When the device has no room.
     pub fn images(&self, batch: &Batch) -> Result<Tensor, TrainError> {
         let shape = (batch.len(), batch.image_size, batch.image_size, 3);
-        Ok(Tensor::from_vec(batch.normalise(self.mean, self.std), shape, &self.device)?)
+        let values = batch.normalise(self.mean, self.std);
+        #[cfg(test)]
+        let values = if self.spoiled { spoil(values) } else { values };
+        Ok(Tensor::from_vec(values, shape, &self.device)?)
     }
 
     /// Smoothed labels `[N, classes]`.
@@ -45,4 +52,12 @@ impl Feed {
     pub fn targets(&self, batch: &Batch, smoothing: f64) -> Result<Tensor, TrainError> {
         Ok(smoothed(&batch.labels, self.classes, smoothing, DType::F32, &self.device)?)
     }
+}
+
+#[cfg(test)]
+fn spoil(mut values: Vec<f32>) -> Vec<f32> {
+    if let Some(last) = values.last_mut() {
+        *last = f32::INFINITY;
+    }
+    values
 }

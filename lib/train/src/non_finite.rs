@@ -29,21 +29,21 @@ impl<T: fmt::Display> Step<T> {
     }
 }
 
-/// What a forward pass changes before its loss is known.
+/// What a step changes before it is known to be good: running statistics, and the matching network.
 pub(crate) struct Before {
-    /// Running statistics; `None` where the run does not tolerate a bad step.
-    statistics: Option<Vec<(Var, Tensor)>>,
+    /// `None` where the run does not tolerate a bad step.
+    values: Option<Vec<(Var, Tensor)>>,
 }
 
 impl Before {
-    /// Keeps what `running`, the statistics that the step will move, are now, if a bad step is tolerated.
+    /// Keeps what `moved`, all that the step changes before it is known to be good, are now, if a bad step is tolerated.
     pub(crate) fn step<'a>(
-        running: impl IntoIterator<Item = &'a Var>,
+        moved: impl IntoIterator<Item = &'a Var>,
         tolerant: bool,
     ) -> CandleResult<Self> {
         let copy = |var: &Var| Ok((var.clone(), var.as_detached_tensor().copy()?));
-        let copies = || running.into_iter().map(copy).collect::<CandleResult<_>>();
-        Ok(Self { statistics: tolerant.then(copies).transpose()? })
+        let copies = || moved.into_iter().map(copy).collect::<CandleResult<_>>();
+        Ok(Self { values: tolerant.then(copies).transpose()? })
     }
 
     /// Takes the step's outcome. One that is not finite has its images listed, and is undone if it is tolerated.
@@ -56,16 +56,20 @@ impl Before {
         (folder, data): (&RunFolder, &ShardSet),
         batch: &Batch,
     ) -> Result<Step<T>, TrainError> {
-        if let Err(TrainError::NonFinite { step, batch: list, .. }) = &mut outcome {
-            let rows = image_list(data, batch).map_err(std::io::Error::other);
-            let rows = rows.map_err(TrainError::io(data.dir()))?;
-            *list = Some(folder.write_non_finite(*step, &rows)?);
+        if let Err(TrainError::NonFinite { step, images, .. }) = &mut outcome {
+            let listed =
+                image_list(data, batch).and_then(|rows| Ok(folder.write_non_finite(*step, &rows)?));
+            // What went wrong in the step must be heard even where its images cannot be listed.
+            *images = match listed {
+                Ok(path) => format!("; its images are listed in {}", path.display()),
+                Err(error) => format!("; its images could not be listed: {error}"),
+            };
         }
-        match (outcome, self.statistics) {
+        match (outcome, self.values) {
             (Ok(outcome), _) => Ok(Step::Taken(outcome)),
-            (Err(problem @ TrainError::NonFinite { .. }), Some(statistics)) => {
-                for (running, before) in &statistics {
-                    running.set(before)?;
+            (Err(problem @ TrainError::NonFinite { .. }), Some(values)) => {
+                for (moved, before) in &values {
+                    moved.set(before)?;
                 }
                 Ok(Step::Skipped(problem))
             }

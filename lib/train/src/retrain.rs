@@ -5,7 +5,7 @@ mod state;
 mod tests;
 
 use crate::TrainError;
-use crate::checkpoint::Identity;
+use crate::checkpoint::{Identity, is_due};
 use crate::ema::Ema;
 use crate::evaluate::evaluate_network;
 use crate::feed::Feed;
@@ -114,22 +114,26 @@ pub fn retrain(
     let mut run = Retraining::start(plan, data, folder, &sitting.resume, report)?;
     let (steps, epochs) = (run.schedule.steps_per_epoch, plan.settings.total_epochs());
     let first = run.position.step;
+    if let Some(text) = folder.warning() {
+        report.warning(&text);
+    }
     report.begin((steps * epochs) as u64, first, "steps");
     while run.position.epoch < epochs {
         for batch in run.training_batches()? {
             run.step(&batch?)?.tell(report);
             if let Some(reason) = sitting.end(run.position.step - first) {
-                return run.stop(reason);
+                return run.stop(reason, sitting);
             }
-            let every = plan.settings.checkpoint_steps;
-            if every > 0 && run.position.step.is_multiple_of(every) && run.position.batch < steps {
+            let Position { step, batch, .. } = run.position;
+            if is_due(plan.settings.checkpoint_steps, step) && batch < steps {
                 run.save_checkpoint(None)?;
             }
         }
         let evaluated = run.evaluation_is_due(epochs);
         // Cut off, an evaluation begins again at the next sitting.
-        if evaluated && let Some(reason) = run.evaluate(|| sitting.end(0))? {
-            return run.stop(reason);
+        let taken = run.position.step - first;
+        if evaluated && let Some(reason) = run.evaluate(|| sitting.end_scoring(taken))? {
+            return run.stop(reason, sitting);
         }
         report.message(&run.end_epoch(epochs, evaluated)?);
         run.save_checkpoint(evaluated.then(|| run.validation.top1()))?;
@@ -274,7 +278,8 @@ impl<'a> Retraining<'a> {
     fn end_epoch(&mut self, epochs: usize, evaluated: bool) -> Result<String, TrainError> {
         let Position { epoch, step, loss, tally, skipped, .. } = self.position;
         let done = epoch + 1;
-        let loss = loss / (self.schedule.steps_per_epoch as u64 - skipped) as f64;
+        let steps = (self.schedule.steps_per_epoch as u64).saturating_sub(skipped);
+        let loss = loss / steps as f64;
         let rate = self.schedule.rate(step.saturating_sub(1));
         let number = |value: f64| if evaluated { value.to_string() } else { String::new() };
         self.metrics.append(&[
@@ -324,15 +329,16 @@ impl<'a> Retraining<'a> {
     }
 
     /// Ends the sitting with a checkpoint.
-    fn stop(&self, reason: Reason) -> Result<Outcome<Tally>, TrainError> {
+    fn stop(&self, reason: Reason, sitting: &Sitting) -> Result<Outcome<Tally>, TrainError> {
         let checkpoint = self.save_checkpoint(None)?;
-        Ok(Outcome::Stopped(Stopped { reason, step: self.position.step, checkpoint }))
+        let (step, resumed) = (self.position.step, sitting.resume.clone());
+        Ok(Outcome::Stopped(Stopped { reason, step, checkpoint, resumed }))
     }
 
     fn non_finite(&self, problem: &str) -> TrainError {
         let what = self.plan.architecture.name.clone().unwrap_or("the network".to_owned());
         let Position { epoch, step, .. } = self.position;
         let (problem, advice) = (problem.to_owned(), self.folder.advice());
-        TrainError::NonFinite { problem, step, epoch, what, advice, batch: None }
+        TrainError::NonFinite { problem, step, epoch, what, advice, images: String::new() }
     }
 }

@@ -13,7 +13,13 @@ pub struct Tally {
     /// Images whose five best classes hold the right one.
     pub top5: u64,
     /// Sum of losses.
+    #[serde(deserialize_with = "number")]
     pub loss: f64,
+}
+
+/// JSON has no NaN and no infinity; the writer leaves null for them.
+fn number<'de, D: serde::Deserializer<'de>>(input: D) -> std::result::Result<f64, D::Error> {
+    Option::<f64>::deserialize(input).map(|number| number.unwrap_or(f64::NAN))
 }
 
 impl Tally {
@@ -85,6 +91,15 @@ mod tests {
         tally.add(&logits, &[0, 4]).unwrap();
         assert_eq!((tally.top1, tally.top5), (1, 3));
         assert!(tally.add(&logits, &[0, 6]).is_err());
+    }
+
+    /// As a checkpoint holds it.
+    #[test]
+    fn a_loss_that_is_no_number_is_read_back() {
+        let tally = Tally { loss: f64::INFINITY, images: 3, ..Tally::default() };
+        let text = serde_json::to_string(&tally).unwrap();
+        let back: Tally = serde_json::from_str(&text).unwrap();
+        assert!(back.loss.is_nan() && back.images == 3);
     }
 
     #[test]

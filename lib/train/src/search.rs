@@ -7,6 +7,7 @@ mod step;
 mod tests;
 
 use crate::TrainError;
+use crate::checkpoint::is_due;
 use crate::feed::Feed;
 use crate::matching::Matching;
 use crate::optimizer::Optimizer;
@@ -109,6 +110,9 @@ pub fn search(
     let mut search = Search::start(plan, data, folder, &sitting.resume, report)?;
     let steps = search.schedule.steps_per_epoch;
     let first = search.position.step;
+    if let Some(text) = folder.warning() {
+        report.warning(&text);
+    }
     report.begin((steps * plan.settings.epochs) as u64, first, "steps");
     while search.position.epoch < plan.settings.epochs {
         search.renew_prior()?;
@@ -116,19 +120,17 @@ pub fn search(
             let outcome = search.step(&batch?)?;
             outcome.tell(report);
             if let Some(reason) = sitting.end(search.position.step - first) {
-                return search.stop(reason);
+                return search.stop(reason, sitting);
             }
-            let every = plan.settings.checkpoint_steps;
-            if every > 0
-                && search.position.step.is_multiple_of(every)
-                && search.position.batch < steps
-            {
+            let Position { step, batch, .. } = search.position;
+            if is_due(plan.settings.checkpoint_steps, step) && batch < steps {
                 search.save_checkpoint(None)?;
             }
         }
         // Scoring the board can take minutes; cut off, it begins again at the next sitting.
-        if let Some(reason) = search.rank_board(|| sitting.end(0))? {
-            return search.stop(reason);
+        let taken = search.position.step - first;
+        if let Some(reason) = search.rank_board(|| sitting.end_scoring(taken))? {
+            return search.stop(reason, sitting);
         }
         let score = search.best_score();
         report.message(&search.end_epoch()?);
@@ -266,15 +268,16 @@ impl<'a> Search<'a> {
     }
 
     /// Ends the sitting with a checkpoint.
-    fn stop(&self, reason: Reason) -> Result<Outcome<BoardFile>, TrainError> {
+    fn stop(&self, reason: Reason, sitting: &Sitting) -> Result<Outcome<BoardFile>, TrainError> {
         let checkpoint = self.save_checkpoint(None)?;
-        Ok(Outcome::Stopped(Stopped { reason, step: self.position.step, checkpoint }))
+        let (step, resumed) = (self.position.step, sitting.resume.clone());
+        Ok(Outcome::Stopped(Stopped { reason, step, checkpoint, resumed }))
     }
 
     /// Writes the epoch's row of metrics and moves on to the next; returns a line for people.
     fn end_epoch(&mut self) -> Result<String, TrainError> {
         let Position { epoch, step, loss, correct, images, skipped, .. } = self.position;
-        let steps = self.schedule.steps_per_epoch as u64 - skipped;
+        let steps = (self.schedule.steps_per_epoch as u64).saturating_sub(skipped);
         let (loss, top1) = (loss / steps as f64, correct / images as f64);
         let ranked = self.prioritized.board().ranked();
         let best = ranked.first();

@@ -27,7 +27,7 @@ pub struct Sitting {
 pub enum After {
     /// Steps of training.
     Steps(u64),
-    /// Time since the sitting began.
+    /// Time since the program was started.
     Time(Duration),
 }
 
@@ -58,21 +58,25 @@ pub struct Stopped {
     pub step: u64,
     /// The checkpoint to go on from.
     pub checkpoint: PathBuf,
+    /// Where the sitting began.
+    pub resumed: Resume,
 }
 
 impl fmt::Display for Stopped {
     /// `stopped at step 12 after 5 steps as asked; run the same command again to go on from CHECKPOINT`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { reason, step, checkpoint } = self;
+        let Self { reason, step, checkpoint, resumed } = self;
+        let again = match resumed {
+            Resume::Auto => "run the same command again",
+            // The same command would begin where this one did.
+            Resume::Never | Resume::From(_) => "run it again with --resume auto",
+        };
         let why = match reason {
             Reason::Signal(number) => format!("by signal {number}"),
             Reason::Enough(amount) => format!("after {amount} as asked"),
         };
         let checkpoint = checkpoint.display();
-        write!(
-            f,
-            "stopped at step {step} {why}; run the same command again to go on from {checkpoint}"
-        )
+        write!(f, "stopped at step {step} {why}; {again} to go on from {checkpoint}")
     }
 }
 
@@ -107,17 +111,30 @@ impl Sitting {
         Self { resume, after: None, signal: Arc::default(), began: Instant::now() }
     }
 
-    /// Why to stop now, after `steps` steps of this sitting.
+    /// The number of the signal that asked for an end.
+    pub fn signalled(&self) -> Option<i32> {
+        Some(self.signal.load(Ordering::Relaxed)).filter(|&signal| signal != 0)
+    }
+
+    /// Why to stop now, after `steps` steps of this sitting. One that has taken none goes on until a signal comes, or it
+    /// might begin with the same scoring for ever.
     pub fn end(&self, steps: u64) -> Option<Reason> {
-        let signal = self.signal.load(Ordering::Relaxed);
-        if signal != 0 {
+        if let Some(signal) = self.signalled() {
             return Some(Reason::Signal(signal));
+        }
+        if steps == 0 {
+            return None;
         }
         let enough = match self.after? {
             After::Steps(most) => steps >= most,
             After::Time(most) => self.began.elapsed() >= most,
         };
         enough.then_some(()).and(self.after).map(Reason::Enough)
+    }
+
+    /// Why to break off scoring, which can be done again: a signal, or the time. Steps taken are taken.
+    pub fn end_scoring(&self, steps: u64) -> Option<Reason> {
+        self.end(steps).filter(|reason| !matches!(reason, Reason::Enough(After::Steps(_))))
     }
 }
 
@@ -179,7 +196,8 @@ mod tests {
         assert_eq!(sitting.end(2), None);
         assert_eq!(sitting.end(3), Some(Reason::Enough(After::Steps(3))));
         sitting.after = Some(After::Time(Duration::ZERO));
-        assert!(sitting.end(0).is_some());
+        assert_eq!(sitting.end(0), None);
+        assert!(sitting.end(1).is_some());
         sitting.signal.store(15, Ordering::Relaxed);
         assert_eq!(sitting.end(0), Some(Reason::Signal(15)));
     }

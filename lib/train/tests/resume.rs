@@ -220,6 +220,8 @@ fn damage_is_passed_over(run: &Run) {
         assert!(text.contains(&format!("step-{:09}.safetensors", steps[1])), "{text}");
         assert!(text.contains(&format!("step {})", steps[0])), "{text}");
         same(run, &expected, &place.results(run, name), name);
+        let kept = place.checkpoint(name, steps[1]).with_extension("safetensors.damaged");
+        assert!(kept.exists(), "what is damaged may still be of use");
     }
     // With nothing left to pass over to, the run stops rather than starts anew.
     interrupt(&place, run, "all", At::Step(8));
@@ -277,7 +279,7 @@ fn other_settings_are_refused_by_name() {
 fn another_space_network_or_data_set_is_refused() {
     let place = Place::new();
     interrupt(&place, &Run::Search(tiny::search_settings()), "search", At::Step(5));
-    let folder = RunFolder::create(place.path("search")).unwrap();
+    let folder = RunFolder::open(place.path("search"), &Resume::Auto).unwrap();
     let mut plan = tiny::search_plan(tiny::search_settings());
     // Shapes are the same, so nothing but the description can tell.
     plan.space.norm.momentum = 0.2;
@@ -287,7 +289,7 @@ fn another_space_network_or_data_set_is_refused() {
 
     let run = Run::Retrain(tiny::retrain_settings());
     interrupt(&place, &run, "retrain", At::Step(5));
-    let folder = RunFolder::create(place.path("retrain")).unwrap();
+    let folder = RunFolder::open(place.path("retrain"), &Resume::Auto).unwrap();
     let mut plan = tiny::retrain_plan(tiny::retrain_settings());
     plan.architecture.norm.momentum = 0.2;
     let error = retrain(&plan, &place.data, &folder, &auto, &mut Silent).unwrap_err();

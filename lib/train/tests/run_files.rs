@@ -25,7 +25,7 @@ struct Finished(TempDir);
 impl Finished {
     fn search(settings: SearchSettings) -> Self {
         let (dir, data) = shards();
-        let folder = RunFolder::create(dir.path()).unwrap();
+        let folder = RunFolder::open(dir.path(), &Resume::Auto).unwrap();
         search(
             &tiny::search_plan(settings),
             &data,
@@ -39,7 +39,7 @@ impl Finished {
 
     fn retrain(settings: RetrainSettings) -> Self {
         let (dir, data) = shards();
-        let folder = RunFolder::create(dir.path()).unwrap();
+        let folder = RunFolder::open(dir.path(), &Resume::Auto).unwrap();
         retrain(
             &tiny::retrain_plan(settings),
             &data,

@@ -9,11 +9,15 @@ mod tiny;
 use cream_data::shards::checksum;
 use cream_train::TrainError;
 use cream_train::report::{Report, Silent};
+use cream_train::retrain::retrain;
 use cream_train::run_folder::{Resume, RunFolder, check_against_manifest};
+use cream_train::settings::RetrainSettings;
 use cream_train::sitting::{After, Reason, Sitting};
 use place::{Messages, Place, Run, same};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -98,13 +102,13 @@ fn a_signal_ends_the_sitting_after_its_step() {
 #[test]
 fn a_folder_is_one_process_s_at_a_time() {
     let place = Place::new();
-    let held = RunFolder::create(place.path("run")).unwrap();
-    let error = RunFolder::create(place.path("run")).unwrap_err();
+    let held = RunFolder::open(place.path("run"), &Resume::Auto).unwrap();
+    let error = RunFolder::open(place.path("run"), &Resume::Auto).unwrap_err();
     assert!(matches!(error, TrainError::InUse { .. }) && error.is_input(), "{error}");
     let holder = format!("in use by another process ({})", std::process::id());
     assert!(error.to_string().contains(&holder), "{error}");
     drop(held);
-    RunFolder::create(place.path("run")).unwrap();
+    RunFolder::open(place.path("run"), &Resume::Auto).unwrap();
 }
 
 #[test]
@@ -184,32 +188,125 @@ fn what_killed_processes_leave_is_cleared_away() {
     }
 }
 
+/// The first line that says where a run is taken up.
+fn resumed(messages: &Messages) -> &str {
+    messages.0.iter().find(|text| text.contains("resuming from")).unwrap()
+}
+
 #[test]
 fn checkpoints_without_their_manifest_are_not_taken_for_a_new_run() {
     let place = Place::new();
-    let run = retraining();
+    let run = retraining().keeping(3);
     let expected = place.finish(&run, "run");
     let path = place.path("run/manifest.json");
     let text = fs::read_to_string(&path).unwrap();
     let refusal = |part: &str| {
-        let folder = RunFolder::create(place.path("run"));
-        let error = folder.and_then(|folder| folder.load_checkpoint(&Resume::Auto, |_| ()));
-        let error = error.unwrap_err();
+        let folder = RunFolder::open(place.path("run"), &Resume::Auto);
+        let error = folder.and_then(|folder| folder.find(&Resume::Auto, |_| ())).unwrap_err();
         assert!(error.is_input() && error.to_string().contains(part), "{error}");
+        assert_eq!(place.checkpoints("run").len(), 3, "nothing is lost");
     };
-    fs::remove_file(&path).unwrap();
-    refusal("manifest.json: is missing");
     fs::write(&path, text.replace("\"version\": 1", "\"version\": 7")).unwrap();
-    refusal("is cream-run version 7; this program reads cream-run version 1");
+    refusal("is cream-run version 7; this program reads version 1; bring the right one back");
     fs::write(&path, &text[..text.len() / 2]).unwrap();
     refusal("manifest.json: EOF while parsing");
+    fs::write(&path, "{}").unwrap();
+    refusal("manifest.json: is not a run's; give another --out");
     fs::remove_file(&path).unwrap();
-    // A checkpoint can be named, and is then taken as it is.
+    refusal("manifest.json: is missing");
+    // One can be named, and is then taken as it is. Killed right away, the run goes on from it; its elder stays.
+    let [first, named, _] = place.checkpoints("run")[..] else { panic!("three checkpoints") };
+    let from = Resume::From(place.checkpoint("run", named));
+    let sitting = Sitting { after: Some(After::Steps(1)), ..Sitting::to_the_end(from) };
     let mut messages = Messages::default();
-    let from = Resume::From(place.checkpoint("run", 16));
-    place.go(&run, "run", &from, &mut messages).unwrap();
+    let stopped = place.sit(&run, "run", &sitting, &mut messages).unwrap().unwrap();
     assert!(messages.0[0].contains("taken unchecked"), "{:?}", messages.0);
+    assert!(stopped.to_string().contains("run it again with --resume auto"), "{stopped}");
+    fs::remove_file(&stopped.checkpoint).unwrap();
+    assert!(place.checkpoint("run", first).exists());
+    assert!(!place.path("run/model.safetensors").exists(), "it is not done any more");
+    let mut messages = Messages::default();
+    place.go(&run, "run", &Resume::Auto, &mut messages).unwrap();
+    assert!(resumed(&messages).contains(&format!("step {named})")), "{:?}", messages.0);
     same(&run, &expected, &place.results(&run, "run"), "from a checkpoint without manifest");
+}
+
+#[test]
+fn a_checkpoint_of_another_folder_can_be_taken_up() {
+    let place = Place::new();
+    let run = retraining();
+    let expected = place.finish(&run, "one");
+    let other = Run::Retrain(RetrainSettings { seed: 1, ..tiny::retrain_settings() });
+    let others = place.finish(&other, "two");
+    let from = Resume::From(place.checkpoint("one", place.checkpoints("one")[0]));
+    place.go(&run, "two", &from, &mut Silent).unwrap();
+    same(&run, &expected, &place.results(&run, "two"), "in a folder that held another run");
+    same(&run, &others, &place.results(&run, "two/earlier-1"), "the other run");
+    // It is this folder's own now.
+    place.go(&run, "two", &Resume::Auto, &mut Silent).unwrap();
+}
+
+/// As if killed when the scored checkpoint was written, before the manifest was.
+#[test]
+fn a_checkpoint_is_never_written_over_one_that_counts() {
+    let place = Place::new();
+    let mut settings = tiny::retrain_settings();
+    (settings.keep_checkpoints, settings.keep_best) = (1, 0);
+    let run = Run::Retrain(settings);
+    let expected = place.finish(&run, "whole");
+    let sitting = Sitting { after: Some(After::Steps(6)), ..Sitting::to_the_end(Resume::Auto) };
+    let stopped = place.sit(&run, "run", &sitting, &mut Silent).unwrap().unwrap();
+    assert!(stopped.checkpoint.ends_with("step-000000006-unscored.safetensors"));
+    let [manifest, checkpoint] = [place.path("run/manifest.json"), stopped.checkpoint]
+        .map(|path| (fs::read(&path).unwrap(), path));
+    let sitting = Sitting { after: Some(After::Steps(1)), ..sitting };
+    place.sit(&run, "run", &sitting, &mut Silent).unwrap().unwrap();
+    assert!(!checkpoint.1.exists(), "the scored one took its place");
+    for (bytes, path) in [manifest, checkpoint] {
+        fs::write(path, bytes).unwrap();
+    }
+    fs::write(place.checkpoint("run", 6), b"whole, but not named").unwrap();
+    same(&run, &expected, &place.finish(&run, "run"), "after a kill between the two");
+}
+
+#[test]
+fn what_an_earlier_run_left_is_kept() {
+    let place = Place::new();
+    let run = retraining();
+    let expected = place.finish(&run, "run");
+    for number in 1..=2 {
+        place.go(&run, "run", &Resume::Never, &mut Silent).unwrap();
+        same(&run, &expected, &place.results(&run, "run"), "begun anew");
+        let earlier = format!("run/earlier-{number}");
+        same(&run, &expected, &place.results(&run, &earlier), "the earlier run");
+        let checkpoint = place.checkpoint(&earlier, 18);
+        let bytes = fs::read(&checkpoint).unwrap();
+        assert!(check_against_manifest(&checkpoint, &bytes).unwrap(), "with its manifest");
+    }
+    // A run that cannot begin touches nothing; one that has done nothing leaves nothing.
+    let mut misfit = tiny::retrain_plan(tiny::retrain_settings());
+    misfit.init = Some(BTreeMap::new());
+    let folder = RunFolder::open(place.path("run"), &Resume::Never).unwrap();
+    let never = Sitting::to_the_end(Resume::Never);
+    retrain(&misfit, &place.data, &folder, &never, &mut Silent).unwrap_err();
+    drop(folder);
+    same(&run, &expected, &place.results(&run, "run"), "after a run that could not begin");
+    fs::write(place.path("run/manifest.json"), "{").unwrap();
+    place.go(&run, "run", &Resume::Never, &mut Silent).unwrap();
+    assert!(place.path("run/earlier-3").exists() && !place.path("run/earlier-4").exists());
+    let folder = RunFolder::open(place.path("new"), &Resume::Never).unwrap();
+    assert_eq!(folder.begin_anew().unwrap(), None);
+    assert_eq!(folder.begin_anew().unwrap(), None);
+}
+
+#[test]
+fn somebody_else_s_manifest_is_none_of_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    let weights = dir.path().join("model.safetensors");
+    for text in [r#"{"name": "a web app"}"#, "[]"] {
+        fs::write(dir.path().join("manifest.json"), text).unwrap();
+        assert!(!check_against_manifest(&weights, b"").unwrap(), "{text}");
+    }
 }
 
 #[test]
@@ -230,15 +327,16 @@ fn a_loss_that_is_not_finite_ends_the_run_and_lists_its_images() {
     for run in runs {
         let place = Place::new();
         let error = place.go(&run, "run", &Resume::Auto, &mut Silent).unwrap_err();
-        let TrainError::NonFinite { step, batch: Some(list), advice, .. } = &error else {
+        let TrainError::NonFinite { step, images, advice, .. } = &error else {
             panic!("{error}");
         };
         assert!(!error.is_input());
-        assert!(error.to_string().contains(&list.display().to_string()), "{error}");
+        let list = PathBuf::from(images.rsplit(' ').next().unwrap());
+        assert!(error.to_string().ends_with(&list.display().to_string()), "{error}");
         if *step > 1 {
             assert!(advice.contains("checkpoints/step-00000000"), "{advice}");
         }
-        let text = fs::read_to_string(list).unwrap();
+        let text = fs::read_to_string(&list).unwrap();
         let keys: Vec<&str> =
             text.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
         assert_eq!(keys.len(), 8, "{text}");
@@ -248,9 +346,12 @@ fn a_loss_that_is_not_finite_ends_the_run_and_lists_its_images() {
             .map(|sample| place.data.key(sample).unwrap())
             .collect();
         assert!(keys.iter().all(|key| known.contains(key)), "{text}");
-        // A run that begins anew has nothing to do with it.
-        let folder = RunFolder::create(place.path("run")).unwrap();
-        folder.clear().unwrap();
-        assert!(!list.exists());
+        // What went wrong is said even where the list cannot be written.
+        fs::remove_file(&list).unwrap();
+        fs::create_dir_all(list.join("in the way")).unwrap();
+        let error = place.go(&run, "run", &Resume::Auto, &mut Silent).unwrap_err();
+        for part in ["the loss is", "at step", "could not be listed"] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
     }
 }

@@ -155,7 +155,7 @@ fn descriptions_are_named_by_key() {
 fn what_is_no_supernet_and_what_is_no_path_of_it_is_named() {
     let dir = place();
     let data = Arc::new(ShardSet::open(dir.path().join("data")).unwrap());
-    let folder = RunFolder::create(dir.path().join("search")).unwrap();
+    let folder = RunFolder::open(dir.path().join("search"), &Resume::Auto).unwrap();
     let plan = tiny::search_plan(tiny::search_settings());
     search(&plan, &data, &folder, &Sitting::to_the_end(Resume::Auto), &mut Silent).unwrap();
     let table = Table::new(&EVALUATE, dir.path());

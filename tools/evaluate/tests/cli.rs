@@ -65,7 +65,7 @@ impl Place {
 
     /// A finished retraining with an average, in `run`.
     fn retrained(self) -> Self {
-        let folder = RunFolder::create(self.path("run")).unwrap();
+        let folder = RunFolder::open(self.path("run"), &Resume::Auto).unwrap();
         let plan = tiny::retrain_plan(tiny::retrain_settings());
         retrain(&plan, &self.data(), &folder, &Sitting::to_the_end(Resume::Auto), &mut Silent)
             .unwrap();
@@ -74,7 +74,7 @@ impl Place {
 
     /// A finished search, in `search`.
     fn searched(self) -> Self {
-        let folder = RunFolder::create(self.path("search")).unwrap();
+        let folder = RunFolder::open(self.path("search"), &Resume::Auto).unwrap();
         let plan = tiny::search_plan(tiny::search_settings());
         search(&plan, &self.data(), &folder, &Sitting::to_the_end(Resume::Auto), &mut Silent)
             .unwrap();

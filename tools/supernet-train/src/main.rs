@@ -45,19 +45,15 @@ fn train(args: &Args, resolved: &Resolved<SearchSettings>) -> Result<(), Failure
     let signal = interrupt::watch(style).context("signals").or_run()?;
     let (resume, after) = (&args.run.resume, args.run.stop_after.as_deref());
     let sitting = Sitting::from_flags(resume, after, signal).or_input()?;
-    let folder = RunFolder::create(args.run.out()?).or_input()?;
+    let folder = RunFolder::open(args.run.out()?, &sitting.resume).map_err(failure)?;
+    let folder = folder.stating([("config.toml", resolved.to_toml())]);
     let mut report = ProgressReport::new(style);
     report.line(&describe(&plan, args.run.data()?, &data).or_input()?);
     if !args.run.no_verify {
-        check_shards(&data, &mut report).map_err(failure)?;
+        check_shards(&data, &sitting, &mut report).map_err(failure)?;
     }
-    let anew = folder.starts_anew(&sitting.resume).or_input()?;
-    if anew {
-        // Before the new settings are there, so that nobody takes old checkpoints for theirs.
-        folder.clear().map_err(failure)?;
-    }
-    if anew || !folder.file("config.toml").exists() {
-        folder.write("config.toml", resolved.to_toml().as_bytes()).or_run()?;
+    if let Some(number) = sitting.signalled() {
+        return Err(Failure::signal(number, "stopped before the first step; nothing was begun"));
     }
     let board = match search(&plan, &data, &folder, &sitting, &mut report).map_err(failure)? {
         Outcome::Done(board) => board,

@@ -64,12 +64,14 @@ pub(super) fn identity(plan: &RetrainPlan, data: &str) -> Identity {
         .with("init", plan.init_checksum().into())
 }
 
+fn place_of(position: &Position, steps_per_epoch: usize) -> Place {
+    let Position { step, epoch, batch, .. } = *position;
+    Place { step, epoch, unscored: batch == steps_per_epoch, score: None }
+}
+
 impl Retraining<'_> {
     /// Writes a checkpoint, with the validation score where the weights have just been scored.
     pub(super) fn save_checkpoint(&self, score: Option<f64>) -> Result<PathBuf, TrainError> {
-        if !self.network.weights().are_finite()? {
-            return Err(self.non_finite("a weight is not finite"));
-        }
         let (momentum, square, optimizer_steps) = self.optimizer.state();
         let state = State {
             position: self.position,
@@ -85,7 +87,10 @@ impl Retraining<'_> {
         if let Some(ema) = &self.ema {
             checkpoint.put("ema", ema.tensors().clone());
         }
-        let place = Place { step: self.position.step, epoch: self.position.epoch, score };
+        if let Some(name) = checkpoint.non_finite()? {
+            return Err(self.non_finite(&format!("{name} is not finite")));
+        }
+        let place = Place { score, ..place_of(&self.position, self.schedule.steps_per_epoch) };
         let retention = self.plan.settings.retention();
         self.folder.save_checkpoint(place, &checkpoint.into_file(), retention)
     }
@@ -96,13 +101,15 @@ impl Retraining<'_> {
         resume: &Resume,
         report: &mut dyn Report,
     ) -> Result<(), TrainError> {
-        let found = self.folder.load_checkpoint(resume, |text| report.warning(text))?;
-        let Some((path, file)) = found else {
-            self.folder.clear()?;
+        let Some(mut found) = self.folder.find(resume, |text| report.warning(text))? else {
+            if let Some(kept) = self.folder.begin_anew()? {
+                report.message(&format!("what was there is now in {}", kept.display()));
+            }
             self.metrics = self.folder.metrics(String::new())?;
             return Ok(());
         };
-        let mut checkpoint = Checkpoint::from_file(path.clone(), file, &self.identity)?;
+        let path = found.path.clone();
+        let mut checkpoint = Checkpoint::from_file(path.clone(), &mut found, &self.identity)?;
         let state: State = checkpoint.state()?;
         let fail = |reason: String| TrainError::Checkpoint { path: path.clone(), reason };
         let loaded = self.network.weights().load(&checkpoint.take("weights"), |_| false);
@@ -119,10 +126,10 @@ impl Retraining<'_> {
         }
         (self.position, self.validation) = (state.position, state.validation);
         self.skipped = state.skipped;
-        let Position { epoch, batch, step, .. } = self.position;
+        let Position { epoch, batch, step, skipped, .. } = self.position;
         let per_epoch = self.schedule.steps_per_epoch;
-        check_position(epoch, batch, step, per_epoch).map_err(fail)?;
-        self.folder.discard_after(step)?;
+        check_position(epoch, batch, step, skipped, per_epoch).map_err(fail)?;
+        self.folder.take_up(&found, place_of(&self.position, per_epoch))?;
         self.metrics = self.folder.metrics(state.metrics)?;
         report.message(&format!("resuming from {} (epoch {epoch}, step {step})", path.display()));
         Ok(())

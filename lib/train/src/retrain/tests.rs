@@ -34,23 +34,22 @@ fn a_tolerated_step_changes_nothing() {
     let mut settings = tiny::retrain_settings();
     settings.skip_nonfinite = 1;
     let plan = tiny::retrain_plan(settings);
-    let folder = RunFolder::create(dir.path().join("run")).unwrap();
+    let folder = RunFolder::open(dir.path().join("run"), &Resume::Auto).unwrap();
     let mut run = Retraining::start(&plan, &data, &folder, &Resume::Never, &mut Silent).unwrap();
     let mut batches = run.training_batches().unwrap().map(Result::unwrap);
     let mut next = || batches.next().unwrap();
     assert!(matches!(run.step(&next()).unwrap(), Step::Taken(_)));
     let (before, loss) = (everything(&run), run.position.loss);
-    let good = run.feed.clone();
-    run.feed = run.feed.scaled(f32::INFINITY);
+    run.feed.spoiled = true;
     let batch = next();
     let Step::Skipped(problem) = run.step(&batch).unwrap() else { panic!("taken") };
-    assert!(problem.to_string().contains("at step 1 (epoch 0,"), "{problem}");
+    assert!(problem.to_string().contains("at step 1 (epoch 1,"), "{problem}");
     assert!(everything(&run) == before);
     assert_eq!((run.position.step, run.position.skipped, run.skipped), (2, 1, 1));
     assert_eq!((run.position.loss, run.position.tally.images), (loss, 8));
-    run.feed = good.clone();
+    run.feed.spoiled = false;
     assert!(matches!(run.step(&next()).unwrap(), Step::Taken(_)));
     assert!(everything(&run) != before);
-    run.feed = run.feed.scaled(f32::INFINITY);
+    run.feed.spoiled = true;
     assert!(run.step(&next()).is_err(), "no more than one is tolerated");
 }

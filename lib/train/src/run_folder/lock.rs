@@ -11,6 +11,7 @@ const LOCK: &str = ".lock";
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,
+    held: bool,
 }
 
 impl Lock {
@@ -18,11 +19,12 @@ impl Lock {
     /// [`TrainError::InUse`] when another process, or another part of this one, holds the folder.
     pub(super) fn take(root: &Path) -> Result<Self, TrainError> {
         let path = root.join(LOCK);
+        let unusable = |source| TrainError::Folder { path: root.to_owned(), source };
         let open =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = open.map_err(TrainError::io(&path))?;
-        match file.try_lock() {
-            Ok(()) => {}
+        let mut file = open.map_err(unusable)?;
+        let held = match file.try_lock() {
+            Ok(()) => true,
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 // Who it is helps, but is not needed.
@@ -30,15 +32,19 @@ impl Lock {
                 let holder = holder.trim().parse().ok();
                 return Err(TrainError::InUse { path: root.to_owned(), holder });
             }
-            // Some network file systems cannot lock; a run there is as safe as its user is careful.
-            Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(error)) => return Err(TrainError::io(&path)(error)),
-        }
+            // Some network file systems cannot; a run there is as safe as its user is careful.
+            Err(TryLockError::Error(_)) => false,
+        };
         // The process's number is a courtesy to whoever comes second.
         let _ = file
             .set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", std::process::id()));
-        Ok(Self { _file: file })
+        Ok(Self { _file: file, held })
+    }
+
+    /// False on a file system that cannot lock.
+    pub(super) fn is_held(&self) -> bool {
+        self.held
     }
 }

@@ -3,13 +3,14 @@
 //! A checkpoint counts once the manifest names it. It is written before the manifest and removed after it, so that
 //! a run that is killed anywhere between leaves a manifest whose files are all there.
 
+use super::{CHECKPOINTS, Place, RESULTS, Retention};
 use crate::TrainError;
 use cream_data::shards::checksum;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Read;
-use std::path::{Component, Path};
+use std::io::{ErrorKind, Read};
+use std::path::Path;
 
 /// The manifest's name in a run's folder.
 pub(crate) const MANIFEST: &str = "manifest.json";
@@ -18,6 +19,7 @@ const FORMAT: &str = "cream-run";
 const VERSION: u32 = 1;
 /// A manifest has a line for each of a few files.
 const MOST_BYTES: u64 = 1 << 24;
+const ANEW: &str = "bring the right one back or start anew with --resume never";
 
 /// A file with what it must be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,24 +37,27 @@ impl FileEntry {
         Self { file: file.to_owned(), bytes, sha256 }
     }
 
+    /// Says that so many bytes are not as many as they were.
+    pub(crate) fn check_length(&self, bytes: u64) -> Result<(), String> {
+        if bytes == self.bytes {
+            return Ok(());
+        }
+        Err(format!("has {bytes} bytes, {MANIFEST} says {}: it is damaged", self.bytes))
+    }
+
     /// Says what differs in `content`.
     pub(crate) fn check(&self, content: &[u8]) -> Result<(), String> {
-        if content.len() as u64 != self.bytes {
-            return Err(format!(
-                "has {} bytes, {MANIFEST} says {}: it is damaged",
-                content.len(),
-                self.bytes
-            ));
-        }
+        self.check_length(content.len() as u64)?;
         let found = checksum::of_bytes(content);
-        if found != self.sha256 {
-            return Err(format!(
-                "has SHA-256 {}..., {MANIFEST} says {}...: it is damaged",
-                &found[..12],
-                self.sha256.get(..12).unwrap_or(&self.sha256)
-            ));
+        if found == self.sha256 {
+            return Ok(());
         }
-        Ok(())
+        let short = |sum: &str| sum.chars().take(12).collect::<String>();
+        Err(format!(
+            "has SHA-256 {}..., {MANIFEST} says {}...: it is damaged",
+            short(&found),
+            short(&self.sha256)
+        ))
     }
 }
 
@@ -73,9 +78,18 @@ pub(crate) struct CheckpointEntry {
 }
 
 impl CheckpointEntry {
-    pub(crate) fn of(file: FileEntry, step: u64, epoch: usize, score: Option<f64>) -> Self {
+    pub(crate) fn of(file: FileEntry, place: &Place) -> Self {
         let FileEntry { file, bytes, sha256 } = file;
+        let Place { step, epoch, score, .. } = *place;
         Self { file, bytes, sha256, step, epoch, score }
+    }
+
+    /// Whether the file's name is that of its step.
+    fn is_named_after_its_step(&self) -> bool {
+        let Self { step, epoch, score, .. } = *self;
+        [false, true]
+            .iter()
+            .any(|&unscored| Place { step, epoch, unscored, score }.file() == self.file)
     }
 
     pub(crate) fn content(&self) -> FileEntry {
@@ -107,47 +121,54 @@ impl Manifest {
     /// Reads the manifest of the run in `root`; `None` where there is none.
     pub(crate) fn read(root: &Path) -> Result<Option<Self>, TrainError> {
         let path = root.join(MANIFEST);
-        let mut bytes = Vec::new();
-        let read = fs::File::open(&path)
-            .and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes));
-        match read {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(TrainError::io(&path))?,
-        };
-        match Self::parse(&bytes) {
-            Ok(manifest) => Ok(Some(manifest)),
-            Err(reason) => Err(TrainError::Manifest { path, reason }),
+        let Some(bytes) = read_bytes(&path)? else { return Ok(None) };
+        let unusable = |reason| TrainError::Manifest { path: path.clone(), reason };
+        match Self::parse(&bytes).map_err(|reason| unusable(format!("{reason}; {ANEW}")))? {
+            Some(manifest) => Ok(Some(manifest)),
+            None => Err(unusable("is not a run's; give another --out".to_owned())),
         }
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, String> {
+    /// `None` for JSON that is something else.
+    fn parse(bytes: &[u8]) -> Result<Option<Self>, String> {
         if bytes.len() as u64 > MOST_BYTES {
             return Err(format!("more than {MOST_BYTES} bytes"));
         }
-        // Before the rest: another version may have other keys.
-        #[derive(Deserialize)]
-        struct Head {
-            format: String,
-            version: u32,
+        let value: serde_json::Value =
+            serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        if value["format"] != FORMAT {
+            return Ok(None);
         }
-        let head: Head = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        if (head.format.as_str(), head.version) != (FORMAT, VERSION) {
+        // Before the rest: another version may have other keys.
+        if value["version"] != VERSION {
+            let found = &value["version"];
             return Err(format!(
-                "is {} version {}; this program reads {FORMAT} version {VERSION}",
-                head.format, head.version
+                "is {FORMAT} version {found}; this program reads version {VERSION}"
             ));
         }
-        let mut manifest: Self =
-            serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        manifest.checkpoints.sort_by_key(|entry| entry.step);
-        for FileEntry { file, .. } in manifest.files() {
-            // The names are joined to the folder's.
-            let mut parts = Path::new(&file).components();
-            if !parts.all(|part| matches!(part, Component::Normal(_))) {
-                return Err(format!("names {file}, which is not in the run's folder"));
-            }
+        let manifest: Self = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        manifest.check()?;
+        Ok(Some(manifest))
+    }
+
+    /// Names are joined to the folder's, and what they name may be removed: they must be a run's.
+    fn check(&self) -> Result<(), String> {
+        let odd = self.checkpoints.iter().find(|entry| !entry.is_named_after_its_step());
+        if let Some(entry) = odd {
+            return Err(format!("names {:?} as the checkpoint of step {}", entry.file, entry.step));
         }
-        Ok(manifest)
+        if !self.checkpoints.is_sorted_by(|a, b| a.step < b.step) {
+            return Err("its checkpoints are not in the order of their steps".to_owned());
+        }
+        let odd = self.results.iter().find(|entry| !RESULTS.contains(&entry.file.as_str()));
+        if let Some(entry) = odd {
+            return Err(format!("names {:?} as a result", entry.file));
+        }
+        let is_sum = |sum: &str| sum.len() == 64 && sum.bytes().all(|b| b.is_ascii_hexdigit());
+        match self.files().find(|entry| !is_sum(&entry.sha256)) {
+            Some(entry) => Err(format!("has no SHA-256 for {}", entry.file)),
+            None => Ok(()),
+        }
     }
 
     fn files(&self) -> impl Iterator<Item = FileEntry> {
@@ -162,31 +183,58 @@ impl Manifest {
         bytes
     }
 
-    /// Adds a checkpoint and takes out those that need not be kept: all but the `newest` last and, by score, the `best`
-    /// first. Of equal scores the earlier is the better. Returns the files taken out.
-    pub(crate) fn admit(
-        &mut self,
-        entry: CheckpointEntry,
-        newest: usize,
-        best: usize,
-    ) -> Vec<String> {
-        self.checkpoints.retain(|other| other.step != entry.step);
-        self.checkpoints.push(entry);
-        self.checkpoints.sort_by_key(|entry| entry.step);
-        let mut ranked: Vec<(f64, u64)> = self
-            .checkpoints
-            .iter()
-            .filter_map(|entry| entry.score.map(|score| (score, entry.step)))
-            .collect();
+    /// Adds a checkpoint and takes out those that need not be kept: all but the newest and, by score, the best. Of equal
+    /// scores the earlier is the better. Returns the files taken out.
+    pub(crate) fn admit(&mut self, entry: CheckpointEntry, retention: Retention) -> Vec<String> {
+        let added = entry.file.clone();
+        let step = entry.step;
+        let (same, mut all): (Vec<_>, Vec<_>) =
+            self.checkpoints.drain(..).partition(|other| other.step == step);
+        all.push(entry);
+        all.sort_by_key(|entry| entry.step);
+        let mut ranked: Vec<(f64, u64)> =
+            all.iter().filter_map(|e| e.score.map(|score| (score, e.step))).collect();
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        let last = self.checkpoints.iter().rev().take(newest.max(1)).map(|entry| entry.step);
-        let kept: BTreeSet<u64> =
-            last.chain(ranked.into_iter().take(best).map(|(_, step)| step)).collect();
-        let (keep, out) = self.checkpoints.drain(..).partition(|entry| kept.contains(&entry.step));
+        let newest = all.iter().rev().take(retention.newest.max(1)).map(|entry| entry.step);
+        let best = ranked.iter().take(retention.best).map(|&(_, step)| step);
+        let kept: BTreeSet<u64> = newest.chain(best).collect();
+        let (keep, mut out): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|entry| kept.contains(&entry.step));
         self.checkpoints = keep;
-        let out: Vec<CheckpointEntry> = out;
-        out.into_iter().map(|entry| entry.file).collect()
+        out.extend(same);
+        out.into_iter().map(|entry| entry.file).filter(|file| *file != added).collect()
     }
+}
+
+fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>, TrainError> {
+    let mut bytes = Vec::new();
+    let read =
+        fs::File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(TrainError::io(path)(error)),
+    }
+}
+
+/// What the manifest of the run that holds a file says of it; `None` for a file that no manifest names.
+///
+/// # Errors
+/// [`TrainError::Manifest`] for a run's manifest that cannot be read.
+pub(crate) fn entry_of(path: &Path) -> Result<Option<FileEntry>, TrainError> {
+    let absolute = std::path::absolute(path).map_err(TrainError::io(path))?;
+    let Some(folder) = absolute.parent() else { return Ok(None) };
+    // A result lies in the run's folder, a checkpoint one below.
+    let is_checkpoint = folder.file_name().is_some_and(|name| name == CHECKPOINTS);
+    let root = if is_checkpoint { folder.parent().unwrap_or(folder) } else { folder };
+    let manifest = root.join(MANIFEST);
+    let Some(bytes) = read_bytes(&manifest)? else { return Ok(None) };
+    let parsed = Manifest::parse(&bytes).map_err(|reason| TrainError::Manifest {
+        path: manifest,
+        reason: format!("{reason}; copy the run again, or the file alone to another folder"),
+    })?;
+    let name = absolute.strip_prefix(root).unwrap_or(path);
+    Ok(parsed.and_then(|m| m.files().find(|entry| Path::new(&entry.file) == name)))
 }
 
 /// Checks the content of a file of a run against the run's manifest; true if that names the file. A file that no run's
@@ -196,32 +244,25 @@ impl Manifest {
 /// [`TrainError::Damaged`] when the content is not what the run wrote, [`TrainError::Manifest`] for a manifest that
 /// cannot be read.
 pub fn check_against_manifest(path: &Path, content: &[u8]) -> Result<bool, TrainError> {
-    let absolute = std::path::absolute(path).map_err(TrainError::io(path))?;
-    // A result lies in the run's folder, a checkpoint one below.
-    for root in absolute.ancestors().skip(1).take(2) {
-        let Ok(name) = absolute.strip_prefix(root) else { continue };
-        let Some(manifest) = Manifest::read(root)? else { continue };
-        let Some(entry) = manifest.files().find(|entry| Path::new(&entry.file) == name) else {
-            continue;
-        };
-        let damaged = |reason| TrainError::Damaged { path: path.to_owned(), reason };
-        return entry.check(content).map(|()| true).map_err(damaged);
-    }
-    Ok(false)
+    let Some(entry) = entry_of(path)? else { return Ok(false) };
+    let damaged = |reason| TrainError::Damaged { path: path.to_owned(), reason };
+    entry.check(content).map(|()| true).map_err(damaged)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn entry(step: u64, score: Option<f64>) -> CheckpointEntry {
-        let file = FileEntry::of(&format!("checkpoints/{step}"), b"");
-        CheckpointEntry::of(file, step, 0, score)
+    fn entry(step: u64, score: Option<f64>, unscored: bool) -> CheckpointEntry {
+        let place = Place { step, epoch: 0, unscored, score };
+        CheckpointEntry::of(FileEntry::of(&place.file(), b""), &place)
     }
 
     fn steps(manifest: &Manifest) -> Vec<u64> {
         manifest.checkpoints.iter().map(|entry| entry.step).collect()
     }
+
+    const TWO_AND_ONE: Retention = Retention { newest: 2, best: 1 };
 
     #[test]
     fn the_last_and_the_best_are_kept() {
@@ -229,38 +270,54 @@ mod tests {
         let scores = [None, Some(0.5), None, Some(0.7), None, Some(0.7), Some(0.6), None];
         let mut out = Vec::new();
         for (step, score) in (1..).zip(scores) {
-            out.extend(manifest.admit(entry(step, score), 2, 1));
+            out.extend(manifest.admit(entry(step, score, false), TWO_AND_ONE));
         }
         assert_eq!(steps(&manifest), [4, 7, 8]);
         assert_eq!(out.len(), 5);
-        manifest.admit(entry(9, Some(0.9)), 1, 0);
+        manifest.admit(entry(9, Some(0.9), false), Retention { newest: 1, best: 0 });
         assert_eq!(steps(&manifest), [9]);
     }
 
     #[test]
-    fn a_checkpoint_written_again_replaces_itself() {
+    fn a_step_has_one_checkpoint() {
         let mut manifest = Manifest::default();
-        manifest.admit(entry(3, None), 2, 1);
-        assert!(manifest.admit(entry(3, Some(0.5)), 2, 1).is_empty());
+        assert!(manifest.admit(entry(3, None, true), TWO_AND_ONE).is_empty());
+        assert!(manifest.admit(entry(3, None, true), TWO_AND_ONE).is_empty(), "the same again");
+        let out = manifest.admit(entry(3, Some(0.5), false), TWO_AND_ONE);
+        assert_eq!(out, ["checkpoints/step-000000003-unscored.safetensors"]);
         assert_eq!(steps(&manifest), [3]);
     }
 
     #[test]
     fn what_it_writes_it_reads_and_nothing_else() {
         let mut manifest = Manifest::default();
-        manifest.admit(entry(3, Some(0.1)), 2, 1);
+        manifest.admit(entry(3, Some(0.1), false), TWO_AND_ONE);
+        manifest.admit(entry(4, None, true), TWO_AND_ONE);
         manifest.results.push(FileEntry::of("board.json", b"{}"));
         let bytes = manifest.to_bytes();
-        assert_eq!(Manifest::parse(&bytes).unwrap(), manifest);
+        assert_eq!(Manifest::parse(&bytes).unwrap().unwrap(), manifest);
         let text = String::from_utf8(bytes).unwrap();
-        let refusal = |from: &str, to: &str| {
+        let with = |from: &str, to: &str| {
             assert!(text.contains(from), "{text}");
-            Manifest::parse(text.replace(from, to).as_bytes()).unwrap_err()
+            Manifest::parse(text.replacen(from, to, 1).as_bytes())
         };
-        assert!(refusal("\"version\": 1", "\"version\": 2").contains("reads cream-run version 1"));
-        assert!(refusal("\"board.json\"", "\"../board.json\"").contains("../board.json"));
-        assert!(refusal("\"results\"", "\"others\"").contains("others"));
+        for (from, to, said) in [
+            ("\"version\": 1", "\"version\": 2", "version 2; this program reads version 1"),
+            ("\"board.json\"", "\"../board.json\"", "../board.json"),
+            ("\"board.json\"", "\"config.toml\"", "config.toml"),
+            ("\"checkpoints/step-000000003.safetensors\"", "\"board.json\"", "of step 3"),
+            ("\"checkpoints/step-000000003.safetensors\"", "\"\"", "of step 3"),
+            ("\"step\": 3", "\"step\": 5", "of step 5"),
+            ("\"results\"", "\"others\"", "others"),
+            ("\"sha256\": \"", "\"sha256\": \"x", "no SHA-256"),
+        ] {
+            let error = with(from, to).unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
         assert!(Manifest::parse(&text.as_bytes()[..40]).is_err());
+        // Somebody else's manifest.json.
+        assert_eq!(with("cream-run", "web-app"), Ok(None));
+        assert_eq!(Manifest::parse(b"[1, 2]"), Ok(None));
     }
 
     #[test]

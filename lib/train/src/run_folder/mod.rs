@@ -1,14 +1,16 @@
 //! A run's folder: where its files are, who may write them, its manifest, its metrics, and its checkpoints.
 
+mod begin;
 mod lock;
 mod manifest;
 mod metrics;
 
+pub use begin::{Found, Resume};
 pub use manifest::check_against_manifest;
 pub use metrics::Metrics;
 
 use crate::TrainError;
-use cream_data::files::write_whole;
+use cream_data::files::{sync_folder_of, write_whole};
 use cream_nn::TensorFile;
 use lock::Lock;
 use manifest::{CheckpointEntry, FileEntry, MANIFEST, Manifest};
@@ -17,34 +19,16 @@ use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// Where a run starts from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Resume {
-    /// The run's newest checkpoint, if it has one.
-    Auto,
-    /// Nothing: results, checkpoints and metrics of an earlier run are removed.
-    Never,
-    /// This checkpoint.
-    From(PathBuf),
-}
-
-impl Resume {
-    /// `auto`, `never`, or a checkpoint's path.
-    pub fn from_flag(text: &str) -> Self {
-        match text {
-            "auto" => Self::Auto,
-            "never" => Self::Never,
-            path => Self::From(path.into()),
-        }
-    }
-}
-
 /// The folder of one run, which nobody else can write while this exists.
 #[derive(Debug)]
 pub struct RunFolder {
     root: PathBuf,
     manifest: RefCell<Manifest>,
-    _lock: Lock,
+    /// Whether the manifest was read, rather than begun.
+    manifest_was_there: bool,
+    /// Files that state what the run is, written when it begins.
+    statement: Vec<(String, Vec<u8>)>,
+    lock: Lock,
 }
 
 /// How many checkpoints stay.
@@ -63,8 +47,19 @@ pub struct Place {
     pub step: u64,
     /// Epochs done.
     pub epoch: usize,
+    /// All of an epoch's steps are taken, and it is still to be scored.
+    pub unscored: bool,
     /// Validation top-1 now, right after an evaluation.
     pub score: Option<f64>,
+}
+
+impl Place {
+    /// Checkpoints of one step before and after the scoring differ, and so do their names: one is never written over
+    /// another that the manifest names.
+    fn file(&self) -> String {
+        let suffix = if self.unscored { "-unscored" } else { "" };
+        format!("{CHECKPOINTS}/step-{:09}{suffix}.safetensors", self.step)
+    }
 }
 
 const CHECKPOINTS: &str = "checkpoints";
@@ -78,21 +73,46 @@ impl RunFolder {
     /// Opens or creates the folder, for this process alone, and removes what killed processes left half-written.
     ///
     /// # Errors
-    /// When it cannot be created or is in use, or its manifest cannot be read.
-    pub fn create(root: impl Into<PathBuf>) -> Result<Self, TrainError> {
+    /// When it cannot be created or is in use, or, to resume by, its manifest cannot be read.
+    pub fn open(root: impl Into<PathBuf>, resume: &Resume) -> Result<Self, TrainError> {
         let root = root.into();
-        let checkpoints = root.join(CHECKPOINTS);
-        fs::create_dir_all(&checkpoints).map_err(TrainError::io(&checkpoints))?;
+        let unusable = |source| TrainError::Folder { path: root.clone(), source };
+        fs::create_dir_all(&root).map_err(unusable)?;
+        sync_folder_of(&root).map_err(unusable)?;
+        // Before anything in it is touched.
         let lock = Lock::take(&root)?;
+        let checkpoints = root.join(CHECKPOINTS);
+        fs::create_dir_all(&checkpoints).map_err(unusable)?;
         for folder in [&root, &checkpoints] {
-            for path in list(folder)? {
-                if is_temporary(&path) {
-                    remove(&path)?;
-                }
+            for path in list(folder)?.iter().filter(|path| is_temporary(path)) {
+                remove(path)?;
             }
         }
-        let manifest = RefCell::new(Manifest::read(&root)?.unwrap_or_default());
-        Ok(Self { root, manifest, _lock: lock })
+        let manifest = match (Manifest::read(&root), resume) {
+            (Err(error), Resume::Auto) => return Err(error),
+            // Not needed.
+            (Err(_), _) => None,
+            (Ok(manifest), _) => manifest,
+        };
+        let manifest_was_there = manifest.is_some();
+        let manifest = RefCell::new(manifest.unwrap_or_default());
+        Ok(Self { root, manifest, manifest_was_there, statement: Vec::new(), lock })
+    }
+
+    /// With files that state what the run is: its settings, its network. They are written when the run begins.
+    #[must_use]
+    pub fn stating<'a>(mut self, files: impl IntoIterator<Item = (&'a str, String)>) -> Self {
+        let files = files.into_iter().map(|(name, text)| (name.to_owned(), text.into_bytes()));
+        self.statement.extend(files);
+        self
+    }
+
+    /// What people must see to themselves because the system does not.
+    pub fn warning(&self) -> Option<String> {
+        (!self.lock.is_held()).then(|| {
+            let root = self.root.display();
+            format!("{root}: its file system cannot lock; see to it that no other run uses it")
+        })
     }
 
     /// A file of the run.
@@ -125,7 +145,7 @@ impl RunFolder {
         self.write(MANIFEST, &self.manifest.borrow().to_bytes())
     }
 
-    /// Lists the images of a batch whose step gave numbers that are not finite.
+    /// Lists the images of a batch whose step gave numbers that are not finite; returns the file.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -133,37 +153,6 @@ impl RunFolder {
         let name = format!("{NON_FINITE}{step:09}.csv");
         self.write(&name, rows.as_bytes())?;
         Ok(self.file(&name))
-    }
-
-    /// Whether a run that resumes so begins at its first step.
-    ///
-    /// # Errors
-    /// When the folder cannot be read.
-    pub fn starts_anew(&self, resume: &Resume) -> Result<bool, TrainError> {
-        Ok(match resume {
-            Resume::Never => true,
-            Resume::From(_) => false,
-            Resume::Auto => self.newest_checkpoint().is_none() && !self.has_unlisted()?,
-        })
-    }
-
-    /// Forgets an earlier run's results, checkpoints and metrics.
-    ///
-    /// # Errors
-    /// When a file cannot be removed.
-    pub fn clear(&self) -> Result<(), TrainError> {
-        // Results first, whose presence says that a run is done; checkpoints when the manifest has let go of them.
-        for name in RESULTS.iter().chain(&[METRICS]) {
-            remove(&self.file(name))?;
-        }
-        for path in list(&self.root)? {
-            if name_of(&path).starts_with(NON_FINITE) {
-                remove(&path)?;
-            }
-        }
-        *self.manifest.borrow_mut() = Manifest::default();
-        self.write_manifest()?;
-        self.remove_unlisted()
     }
 
     /// Writes a checkpoint and removes those that need not stay.
@@ -176,12 +165,11 @@ impl RunFolder {
         checkpoint: &TensorFile,
         retention: Retention,
     ) -> Result<PathBuf, TrainError> {
-        let Place { step, epoch, score } = place;
-        let name = format!("{CHECKPOINTS}/step-{step:09}.safetensors");
+        let name = place.file();
         let bytes = checkpoint.to_bytes()?;
         self.write(&name, &bytes)?;
-        let entry = CheckpointEntry::of(FileEntry::of(&name, &bytes), step, epoch, score);
-        let out = self.manifest.borrow_mut().admit(entry, retention.newest, retention.best);
+        let entry = CheckpointEntry::of(FileEntry::of(&name, &bytes), &place);
+        let out = self.manifest.borrow_mut().admit(entry, retention);
         self.write_manifest()?;
         for file in out {
             remove(&self.file(&file))?;
@@ -189,63 +177,9 @@ impl RunFolder {
         Ok(self.file(&name))
     }
 
-    /// The checkpoint to start from, with its file; `None` to start anew. A newest checkpoint that is damaged is passed
-    /// over for the one before, and `warn` is told.
-    ///
-    /// # Errors
-    /// When the checkpoint asked for cannot be read, or none of those there can.
-    pub fn load_checkpoint(
-        &self,
-        resume: &Resume,
-        mut warn: impl FnMut(&str),
-    ) -> Result<Option<(PathBuf, TensorFile)>, TrainError> {
-        match resume {
-            Resume::Never => Ok(None),
-            Resume::From(path) => {
-                let (file, checked) = read_checkpoint(path)?;
-                if !checked {
-                    warn(&format!("{}: no {MANIFEST} names it; taken unchecked", path.display()));
-                }
-                Ok(Some((path.clone(), file)))
-            }
-            Resume::Auto => {
-                let mut last = None;
-                for entry in self.manifest.borrow().checkpoints.iter().rev() {
-                    let path = self.file(&entry.file);
-                    match read_checkpoint(&path) {
-                        Ok((file, _)) => return Ok(Some((path, file))),
-                        Err(error) => {
-                            warn(&format!("{error}; trying the one before"));
-                            last = Some(error);
-                        }
-                    }
-                }
-                match last {
-                    Some(last) => Err(TrainError::NoCheckpoint { last: last.to_string() }),
-                    None if self.has_unlisted()? => {
-                        let (path, reason) = (self.file(MANIFEST), UNLISTED.to_owned());
-                        Err(TrainError::Manifest { path, reason })
-                    }
-                    None => Ok(None),
-                }
-            }
-        }
-    }
-
     /// The newest checkpoint's file.
     pub fn newest_checkpoint(&self) -> Option<PathBuf> {
         self.manifest.borrow().checkpoints.last().map(|entry| self.file(&entry.file))
-    }
-
-    /// Forgets checkpoints of steps after `step`, those of a branch that the run has left, and removes those that the
-    /// manifest does not name.
-    ///
-    /// # Errors
-    /// When a file cannot be written or removed.
-    pub fn discard_after(&self, step: u64) -> Result<(), TrainError> {
-        self.manifest.borrow_mut().checkpoints.retain(|entry| entry.step <= step);
-        self.write_manifest()?;
-        self.remove_unlisted()
     }
 
     /// What to do after a run broke down.
@@ -259,26 +193,6 @@ impl RunFolder {
         }
     }
 
-    /// Checkpoints that the manifest does not name: written by a process that was killed before it could.
-    fn unlisted(&self) -> Result<Vec<PathBuf>, TrainError> {
-        let manifest = self.manifest.borrow();
-        let listed: Vec<PathBuf> =
-            manifest.checkpoints.iter().map(|entry| self.file(&entry.file)).collect();
-        let mut found = list(&self.file(CHECKPOINTS))?;
-        found.retain(|path| is_checkpoint(path) && !listed.contains(path));
-        Ok(found)
-    }
-
-    /// Whether there are checkpoints but no manifest: a folder copied in part, or another program's. A run has a
-    /// manifest before its first checkpoint.
-    fn has_unlisted(&self) -> Result<bool, TrainError> {
-        Ok(!self.file(MANIFEST).exists() && !self.unlisted()?.is_empty())
-    }
-
-    fn remove_unlisted(&self) -> Result<(), TrainError> {
-        self.unlisted()?.iter().try_for_each(|path| remove(path))
-    }
-
     /// The metrics file, holding `rows` and no more: what is past a checkpoint is written again.
     ///
     /// # Errors
@@ -288,8 +202,6 @@ impl RunFolder {
         Ok(Metrics::new(self.file(METRICS), rows))
     }
 }
-
-const UNLISTED: &str = "is missing, so that the checkpoints there cannot be checked; bring it back or give one with --resume PATH";
 
 /// The paths in a folder.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
@@ -309,20 +221,39 @@ fn name_of(path: &Path) -> &str {
     path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
-/// As [`write_whole`] names what it has not finished.
+/// A file of a run that [`write_whole`] has not finished: `.NAME.PROCESS-NUMBER.tmp`.
 fn is_temporary(path: &Path) -> bool {
-    name_of(path).starts_with('.') && name_of(path).ends_with(".tmp")
+    let parts = || {
+        let name = name_of(path).strip_prefix('.')?.strip_suffix(".tmp")?;
+        let (name, numbers) = name.rsplit_once('.')?;
+        let (process, number) = numbers.split_once('-')?;
+        let are_numbers = process.parse::<u32>().is_ok() && number.parse::<u64>().is_ok();
+        are_numbers.then_some(name)
+    };
+    let is_ours = |name: &str| {
+        RESULTS.contains(&name)
+            || [MANIFEST, METRICS, "config.toml", "arch.json"].contains(&name)
+            || name.starts_with(NON_FINITE)
+            || is_checkpoint(Path::new(name))
+    };
+    parts().is_some_and(is_ours)
 }
 
 fn is_checkpoint(path: &Path) -> bool {
     name_of(path).starts_with("step-") && name_of(path).ends_with(".safetensors")
 }
 
-/// Reads a checkpoint; also whether a manifest names it, which its content was then checked against.
-fn read_checkpoint(path: &Path) -> Result<(TensorFile, bool), TrainError> {
-    let refusal = |reason: String| TrainError::Checkpoint { path: path.to_owned(), reason };
-    let bytes = fs::read(path).map_err(|error| refusal(error.to_string()))?;
-    let checked = check_against_manifest(path, &bytes)?;
-    let file = TensorFile::from_bytes(&bytes).map_err(|error| refusal(error.to_string()))?;
-    Ok((file, checked))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn temporary_files_are_a_run_s_own() {
+        let ours = |name: &str| is_temporary(Path::new(name));
+        assert!(ours("run/.board.json.12-0.tmp"));
+        assert!(ours("run/checkpoints/.step-000000008-unscored.safetensors.123-45.tmp"));
+        for other in ["board.json", ".board.json.tmp", ".p.csv.12-0.tmp", ".board.json.12-x.tmp"] {
+            assert!(!ours(other), "{other}");
+        }
+    }
 }

@@ -38,6 +38,11 @@ pub(super) fn networks(
     Ok((supernet, matching))
 }
 
+fn place_of(position: &Position, steps_per_epoch: usize) -> Place {
+    let Position { step, epoch, batch, .. } = *position;
+    Place { step, epoch, unscored: batch == steps_per_epoch, score: None }
+}
+
 impl Search<'_> {
     fn identity(&self) -> Identity {
         let space = serde_json::to_value(&self.plan.space).unwrap_or_default();
@@ -46,9 +51,6 @@ impl Search<'_> {
 
     /// Writes a checkpoint, with the best entry's score where the board has just been scored.
     pub(super) fn save_checkpoint(&self, score: Option<f64>) -> Result<PathBuf, TrainError> {
-        if !self.supernet.weights().are_finite()? {
-            return Err(self.non_finite("a weight is not finite", "the supernet".to_owned()));
-        }
         let (board, probes) = self.prioritized.state();
         let (momentum, _, optimizer_steps) = self.optimizer.state();
         let state = State {
@@ -64,7 +66,12 @@ impl Search<'_> {
         checkpoint.put("matching", self.matching.weights().tensors());
         checkpoint.put("momentum", momentum.clone());
         checkpoint.put("probe", probes);
-        let place = Place { step: self.position.step, epoch: self.position.epoch, score };
+        if let Some(name) = checkpoint.non_finite()? {
+            return Err(
+                self.non_finite(&format!("{name} is not finite"), "the supernet".to_owned())
+            );
+        }
+        let place = Place { score, ..place_of(&self.position, self.schedule.steps_per_epoch) };
         let retention = self.plan.settings.retention();
         self.folder.save_checkpoint(place, &checkpoint.into_file(), retention)
     }
@@ -75,13 +82,15 @@ impl Search<'_> {
         resume: &Resume,
         report: &mut dyn Report,
     ) -> Result<(), TrainError> {
-        let found = self.folder.load_checkpoint(resume, |text| report.warning(text))?;
-        let Some((path, file)) = found else {
-            self.folder.clear()?;
+        let Some(mut found) = self.folder.find(resume, |text| report.warning(text))? else {
+            if let Some(kept) = self.folder.begin_anew()? {
+                report.message(&format!("what was there is now in {}", kept.display()));
+            }
             self.metrics = self.folder.metrics(String::new())?;
             return Ok(());
         };
-        let mut checkpoint = Checkpoint::from_file(path.clone(), file, &self.identity())?;
+        let path = found.path.clone();
+        let mut checkpoint = Checkpoint::from_file(path.clone(), &mut found, &self.identity())?;
         let state: State = checkpoint.state()?;
         let fail = |reason: String| TrainError::Checkpoint { path: path.clone(), reason };
         for (group, weights) in
@@ -99,13 +108,14 @@ impl Search<'_> {
         self.prioritized =
             PrioritizedPaths::restore(capacity, &state.board, &probes).map_err(fail)?;
         for entry in &state.board {
-            self.supernet.path_parameters(&entry.path)?;
+            let parameters = self.supernet.path_parameters(&entry.path);
+            parameters.map_err(|error| fail(error.to_string()))?;
         }
         (self.position, self.prior, self.skipped) = (state.position, state.prior, state.skipped);
-        let Position { epoch, batch, step, .. } = self.position;
+        let Position { epoch, batch, step, skipped, .. } = self.position;
         let per_epoch = self.schedule.steps_per_epoch;
-        check_position(epoch, batch, step, per_epoch).map_err(fail)?;
-        self.folder.discard_after(step)?;
+        check_position(epoch, batch, step, skipped, per_epoch).map_err(fail)?;
+        self.folder.take_up(&found, place_of(&self.position, per_epoch))?;
         self.metrics = self.folder.metrics(state.metrics)?;
         report.message(&format!("resuming from {} (epoch {epoch}, step {step})", path.display()));
         Ok(())

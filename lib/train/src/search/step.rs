@@ -41,8 +41,9 @@ impl Search<'_> {
         let step = self.position.step;
         let path = self.sampler.sample(&mut Key::new(seed, Purpose::Path).rng(&[step, 0]));
         let running = self.supernet.path_buffers(&path)?;
-        let running = running.into_iter().map(|(_, var)| var);
-        let before = Before::step(running, self.skipped < skip_nonfinite)?;
+        let moved = running.into_iter().map(|(_, var)| var);
+        let moved = moved.chain(self.matching.weights().parameters.values());
+        let before = Before::step(moved, self.skipped < skip_nonfinite)?;
         let outcome = self.train(path, batch);
         let outcome = before.settle(outcome, (self.folder, self.data), batch)?;
         if let Step::Skipped(_) = outcome {
@@ -176,6 +177,6 @@ impl Search<'_> {
     pub(super) fn non_finite(&self, problem: &str, what: String) -> TrainError {
         let Position { epoch, step, .. } = self.position;
         let (problem, advice) = (problem.to_owned(), self.folder.advice());
-        TrainError::NonFinite { problem, step, epoch, what, advice, batch: None }
+        TrainError::NonFinite { problem, step, epoch, what, advice, images: String::new() }
     }
 }

@@ -94,7 +94,7 @@ impl Place {
         sitting: &Sitting,
         report: &mut dyn Report,
     ) -> Result<Option<Stopped>, TrainError> {
-        let folder = RunFolder::create(self.path(name)).unwrap();
+        let folder = RunFolder::open(self.path(name), &sitting.resume).unwrap();
         match run {
             Run::Search(settings) => {
                 let plan = tiny::search_plan(settings.clone());
@@ -121,10 +121,11 @@ impl Place {
     /// Steps of the checkpoints that are there.
     pub fn checkpoints(&self, name: &str) -> Vec<u64> {
         let files = fs::read_dir(self.path(name).join("checkpoints")).unwrap();
-        let step = |path: PathBuf| {
-            path.file_stem().unwrap().to_str().unwrap()["step-".len()..].parse().unwrap()
+        let step = |name: String| -> Option<u64> {
+            name.strip_suffix(".safetensors")?.get("step-".len()..)?.get(..9)?.parse().ok()
         };
-        let mut steps: Vec<u64> = files.map(|file| step(file.unwrap().path())).collect();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        let mut steps: Vec<u64> = names.filter_map(step).collect();
         steps.sort_unstable();
         steps
     }
