@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use candle_core::{DType, Device, Tensor};
 use cream_cli::{Failure, OrFail};
 use cream_data::files::Aside;
@@ -148,9 +148,16 @@ impl Sink {
             let path = path.display();
             return Err(Failure::input(format!("{path}: is a folder; give a file to write")));
         }
-        let file = Aside::create(path).map_err(DataError::io(path));
-        let advice = || "cannot be written: give a file in a folder that is there";
-        Ok(Self { path: path.to_owned(), file: file.with_context(advice).or_input()? })
+        match Aside::create(path) {
+            Ok(file) => Ok(Self { path: path.to_owned(), file }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let path = path.display();
+                Err(Failure::input(format!(
+                    "{path}: {error}; give a file in a folder that is there"
+                )))
+            }
+            Err(error) => Err(DataError::io(path)(error)).or_input(),
+        }
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), DataError> {

@@ -313,7 +313,7 @@ fn places_that_cannot_be_written_are_named_before_anything_is_scored() {
     for flag in ["--predictions", "--logits", "--save-inputs"] {
         #[rustfmt::skip] // a table reads by rows
         let rows: [(&str, &str, &[&str]); 3] = [
-            ("folder that is not there", "@/none/file", &["cannot be written: give a file in a folder that is there: @/none/file: No such file"]),
+            ("folder that is not there", "@/none/file", &["@/none/file: No such file", "; give a file in a folder that is there"]),
             ("file for a folder", "@/arch.json/file", &["@/arch.json/file: Not a directory"]),
             ("folder for a file", "@/data", &["@/data: is a folder; give a file to write"]),
         ];
@@ -338,6 +338,33 @@ fn places_that_cannot_be_written_are_named_before_anything_is_scored() {
         left.iter().all(|name| ["data", "arch.json", "w.safetensors"].contains(&name.as_str())),
         "{left:?}"
     );
+}
+
+#[test]
+fn files_that_may_not_be_read_or_written_are_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = place();
+    let table = Table::new(&EVALUATE, dir.path());
+    let mode = |name: &str, mode: u32| {
+        fs::set_permissions(dir.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    fs::create_dir(dir.path().join("closed")).unwrap();
+    mode("closed", 0o555);
+    table.is_denied(
+        "folder that may not be written",
+        &format!("{GOOD} --logits @/closed/l"),
+        &["@/closed/l: Permission denied", "make it accessible or give another path"],
+    );
+    for (what, file, arguments) in [
+        ("weights that may not be read", "w.safetensors", GOOD.to_owned()),
+        ("architecture that may not be read", "arch.json", format!("{GOOD} --arch @/arch.json")),
+        ("shard that may not be read", "data/val-000000.tar", GOOD.to_owned()),
+        ("index that may not be read", "data/index.json", GOOD.to_owned()),
+    ] {
+        mode(file, 0o000);
+        table.is_denied(what, &arguments, &[&format!("@/{file}: Permission denied")]);
+        mode(file, 0o644);
+    }
 }
 
 #[test]
