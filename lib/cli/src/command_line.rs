@@ -12,23 +12,38 @@ use crate::{Failure, OrFail, man_page, write_stdout};
 const COMPLETIONS: &str = "completions";
 const MAN: &str = "man";
 
-/// Reads the command line as `A::parse` does: what is wrong with it, `--help` and `--version` end the
-/// process.
+/// Reads the command line as `A::parse` does: `--help` and `--version` end the process.
 ///
 /// Two more flags end it, which packagers call once and which `--help` therefore leaves out:
 /// `--completions SHELL` prints completions for `bash`, `zsh` or `fish`, and `--man` prints the man
 /// page. Each stands alone, without the arguments that the tool otherwise requires.
 ///
 /// # Errors
-/// [`Failure::Run`] when standard output cannot be written.
+/// [`Failure::Input`] for what is wrong with it, on one line; [`Failure::Run`] when standard output cannot be written.
 pub fn parse<A: Parser>() -> Result<A, Failure> {
     let words: Vec<OsString> = env::args_os().collect();
     if !asks_to_generate(&words) {
-        return Ok(A::parse_from(words));
+        return A::try_parse_from(words).map_err(|error| {
+            if !error.use_stderr() {
+                error.exit();
+            }
+            Failure::input(one_line(&error))
+        });
     }
     let matches = generators().get_matches_from(words);
     write_stdout(generate(A::command(), &matches).or_run()?)?;
     process::exit(0);
+}
+
+/// What clap says over several paragraphs, but for the usage: `--help` has that.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let said: Vec<&str> = lines
+        .filter(|line| !line.is_empty() && !line.starts_with("For more information"))
+        .map(|line| line.strip_prefix("error: ").unwrap_or(line))
+        .collect();
+    format!("{}; see --help", said.join(" "))
 }
 
 /// Whether the first flag is one of the two.
@@ -81,6 +96,21 @@ mod tests {
 
     fn words(line: &str) -> Vec<OsString> {
         line.split(' ').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_on_one_line() {
+        let said = |line: &str| one_line(&Args::try_parse_from(words(line)).unwrap_err());
+        assert!(said("tool --frist a 3").contains("unexpected argument '--frist' found"));
+        assert!(said("tool --frist a 3").contains("'--first'"), "{}", said("tool --frist a 3"));
+        let missing = said("tool --first a");
+        assert!(missing.contains("required arguments were not provided: <TIMES>"), "{missing}");
+        let wrong = said("tool --first a many");
+        assert!(wrong.contains("invalid value 'many' for '<TIMES>'"), "{wrong}");
+        for text in [said("tool --frist a 3"), missing, wrong] {
+            assert!(text.ends_with("; see --help") && !text.contains('\n'), "{text}");
+            assert!(!text.contains("Usage") && !text.starts_with("error"), "{text}");
+        }
     }
 
     fn generated(line: &str) -> Result<String, clap::Error> {

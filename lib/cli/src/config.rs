@@ -221,7 +221,8 @@ impl Layers {
         }
         let mut trial = self.defaults.clone();
         trial.insert(key.to_owned(), value.clone());
-        serde_json::from_value::<S>(Value::Object(trial)).map(drop).map_err(|error| anyhow!(error))
+        let read = serde_json::from_value::<S>(Value::Object(trial)).map(drop);
+        read.map_err(|error| anyhow!(in_words_of_files(&error.to_string())))
     }
 
     fn set_from_environment<S: DeserializeOwned>(
@@ -316,6 +317,17 @@ fn check_finite(value: &toml::Value) -> anyhow::Result<()> {
         toml::Value::Array(items) => items.iter().try_for_each(check_finite),
         _ => Ok(()),
     }
+}
+
+/// Serde's message with the types of files rather than of the program.
+fn in_words_of_files(message: &str) -> String {
+    const WORDS: [(&str, &str); 4] = [
+        ("expected usize", "expected a whole number of at least 0"),
+        ("expected u64", "expected a whole number of at least 0"),
+        ("expected f64", "expected a number"),
+        ("expected a boolean", "expected true or false"),
+    ];
+    WORDS.iter().fold(message.to_owned(), |text, (rust, word)| text.replace(rust, word))
 }
 
 fn not_finite(number: impl fmt::Display) -> String {

@@ -18,7 +18,11 @@ pub fn read_text(path: &str, limit: u64) -> Result<String, Failure> {
         return bounded(io::stdin().lock(), limit).context("standard input").or_input();
     }
     File::open(path)
-        .map_err(anyhow::Error::from)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => anyhow!("{error}; check the name"),
+            io::ErrorKind::PermissionDenied => anyhow!("{error}; make it readable"),
+            _ => error.into(),
+        })
         .and_then(|file| bounded(file, limit))
         .with_context(|| path.to_owned())
         .or_input()

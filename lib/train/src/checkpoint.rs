@@ -148,7 +148,10 @@ impl Checkpoint {
             return Err(fail(format!("is {found}; this program reads {FORMAT} version {VERSION}")));
         }
         if identity.kind != current.kind {
-            return Err(fail(format!("belongs to a {}, not a {}", identity.kind, current.kind)));
+            return Err(fail(format!(
+                "belongs to a {}, not a {}; give one of this run or --resume auto",
+                identity.kind, current.kind
+            )));
         }
         let differences = identity.differences(current);
         if !differences.is_empty() {

@@ -78,6 +78,14 @@ pub enum TrainError {
         /// The other process.
         holder: Option<u32>,
     },
+    /// A tensor file that cannot be used.
+    #[error("{}: {reason}", path.display())]
+    TensorFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not, with what to do.
+        reason: String,
+    },
     /// A checkpoint that cannot be used.
     #[error("checkpoint {}: {reason}", path.display())]
     Checkpoint {
@@ -113,6 +121,7 @@ impl TrainError {
             | Self::Damaged { .. }
             | Self::Manifest { .. }
             | Self::NoCheckpoint { .. }
+            | Self::TensorFile { .. }
             | Self::InUse { .. } => true,
             Self::Data(error) => {
                 !matches!(error, DataError::Io { .. } | DataError::WorkerLost { .. })

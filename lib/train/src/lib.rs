@@ -27,6 +27,7 @@ pub mod search;
 pub mod settings;
 pub mod sitting;
 pub mod targets;
+pub mod tensor_files;
 
 mod error;
 mod initialise;

@@ -207,7 +207,7 @@ fn checkpoints_without_their_manifest_are_not_taken_for_a_new_run() {
         assert_eq!(place.checkpoints("run").len(), 3, "nothing is lost");
     };
     fs::write(&path, text.replace("\"version\": 1", "\"version\": 7")).unwrap();
-    refusal("is cream-run version 7; this program reads version 1; bring the right one back");
+    refusal("is cream-run version 7; this program reads version 1; use the program that wrote it");
     fs::write(&path, &text[..text.len() / 2]).unwrap();
     refusal("manifest.json: EOF while parsing");
     fs::write(&path, "{}").unwrap();

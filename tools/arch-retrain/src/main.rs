@@ -8,19 +8,19 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use candle_core::Tensor;
 use cream_arch::{Architecture, EvaluationTransform};
 use cream_cli::config::Resolved;
 use cream_cli::{Failure, OrFail, interrupt, read_text, write_stdout};
 use cream_data::ShardSet;
-use cream_nn::TensorFile;
+use cream_nn::Contents;
 use cream_train::intact::check_shards;
 use cream_train::retrain::{RetrainPlan, retrain};
-use cream_train::run_folder::{RunFolder, check_against_manifest};
+use cream_train::run_folder::RunFolder;
 use cream_train::settings::{CropKind, RetrainSettings};
 use cream_train::sitting::{Outcome, Reason, Sitting, Stopped};
-use cream_train::{TrainError, device};
+use cream_train::{TrainError, device, tensor_files};
 
 use args::Args;
 use report::ProgressReport;
@@ -43,7 +43,7 @@ fn train(args: &Args, resolved: &Resolved<RetrainSettings>) -> Result<(), Failur
     let settings = &resolved.settings;
     let architecture = architecture(args, settings)?;
     let data = Arc::new(ShardSet::open(args.run.data()?).or_input()?);
-    let init = args.init.as_deref().map(initial_weights).transpose().or_input()?;
+    let init = args.init.as_deref().map(initial_weights).transpose()?;
     let device = device::open(&settings.device).or_input()?;
     let plan = RetrainPlan { settings: settings.clone(), architecture, init, device };
     plan.check(&data).or_input()?;
@@ -98,13 +98,14 @@ fn architecture(args: &Args, settings: &RetrainSettings) -> Result<Architecture,
 }
 
 /// Weights to start from: a weights file of ours, or plain tensors under PyTorch's names.
-fn initial_weights(path: &Path) -> anyhow::Result<BTreeMap<String, Tensor>> {
-    let what = || path.display().to_string();
-    let bytes = std::fs::read(path).with_context(what)?;
-    check_against_manifest(path, &bytes)?;
-    let file = TensorFile::from_bytes(&bytes).with_context(what)?;
-    if file.tensors.keys().any(|name| name.contains('/')) {
-        bail!("{}: is a checkpoint; give the model.safetensors of a finished run", path.display());
-    }
-    Ok(file.tensors)
+fn initial_weights(path: &Path) -> Result<BTreeMap<String, Tensor>, Failure> {
+    let file = tensor_files::read(path).map_err(failure)?;
+    let wrong = match file.contents().with_context(|| path.display().to_string()).or_input()? {
+        Contents::Foreign | Contents::Weights(_) => return Ok(file.tensors),
+        Contents::Checkpoint(_) => "is a checkpoint".to_owned(),
+        Contents::Supernet(_) => "is a supernet".to_owned(),
+        Contents::Output(format) => format!("holds {format}, not weights"),
+    };
+    let path = path.display();
+    Err(Failure::input(format!("{path}: {wrong}; give the model.safetensors of a finished run")))
 }

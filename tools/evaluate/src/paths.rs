@@ -15,9 +15,10 @@ use cream_train::feed::Feed;
 use cream_train::path_scores::score_paths;
 use cream_train::score::Tally;
 use cream_train::settings::eval_transform;
+use cream_train::tensor_files;
 
 use crate::args::Args;
-use crate::{check, failure, loader_settings, open, verify, weights};
+use crate::{check, failure, loader_settings, open, verify};
 
 /// Some ten thousand paths.
 const MAX_BYTES: u64 = 64 << 20;
@@ -69,7 +70,7 @@ pub fn score(args: &Args, run: &Path, device: &Device) -> Result<(), Failure> {
 fn load(run: &Path, device: &Device) -> Result<Subject, Failure> {
     let path = supernet_file(run).or_input()?;
     let what = || path.display().to_string();
-    let file = weights::read(&path).or_input()?;
+    let file = tensor_files::read(&path).map_err(failure)?;
     let Contents::Supernet(own) = file.contents().with_context(what).or_input()? else {
         let error = anyhow!("is not a supernet; give the folder of a finished search");
         return Err(error).with_context(what).or_input();

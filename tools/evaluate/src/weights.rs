@@ -1,7 +1,5 @@
 //! Finding and loading weights.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
@@ -10,18 +8,16 @@ use cream_arch::Architecture;
 use cream_cli::{Failure, OrFail, read_text};
 use cream_nn::{ChildNet, Contents, TensorFile, ToBeLoaded};
 use cream_train::checkpoint::take_group;
-use cream_train::run_folder::check_against_manifest;
+use cream_train::tensor_files;
 
 use crate::args::{Args, Which};
-
-/// Far more than any network of this program's.
-const MAX_BYTES: u64 = 16 << 30;
+use crate::failure;
 
 /// Builds the network that a weights file is for, and loads it.
 pub fn network(weights: &Path, args: &Args, device: &Device) -> Result<ChildNet, Failure> {
     let path = weights_file(weights, args.which()).or_input()?;
     let what = path.display().to_string();
-    let mut file = read(&path).or_input()?;
+    let mut file = tensor_files::read(&path).map_err(failure)?;
     let own = select(&mut file, args.which()).context(what.clone()).or_input()?;
     let architecture = match (&args.arch, own) {
         (Some(arch), _) => {
@@ -59,25 +55,6 @@ fn weights_file(path: &Path, which: Which) -> anyhow::Result<PathBuf> {
         );
     }
     Ok(file)
-}
-
-/// Reads a safetensors file.
-pub fn read(path: &Path) -> anyhow::Result<TensorFile> {
-    let read = || -> anyhow::Result<TensorFile> {
-        let file = File::open(path)?;
-        // A device or pipe may have no end.
-        if !file.metadata()?.is_file() {
-            bail!("is not a file; give a safetensors file");
-        }
-        let mut bytes = Vec::new();
-        file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > MAX_BYTES {
-            bail!("larger than the {MAX_BYTES} bytes allowed; is it the right file?");
-        }
-        check_against_manifest(path, &bytes)?;
-        Ok(TensorFile::from_bytes(&bytes)?)
-    };
-    read().with_context(|| path.display().to_string())
 }
 
 /// Leaves the tensors of one set of weights, under their plain names; returns the network that the file says it is for.

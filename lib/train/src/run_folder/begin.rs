@@ -98,10 +98,10 @@ impl RunFolder {
     fn find_named(&self, path: &Path, mut warn: impl FnMut(&str)) -> Result<Found, TrainError> {
         let refusal = |reason| TrainError::Checkpoint { path: path.to_owned(), reason };
         let entry = entry_of(path)?;
+        let (file, bytes) = read(path, entry.as_ref())?.map_err(refusal)?;
         if entry.is_none() {
             warn(&format!("{}: no {MANIFEST} names it; taken unchecked", path.display()));
         }
-        let (file, bytes) = read(path, entry.as_ref())?.map_err(refusal)?;
         let listed = self.listed(path).is_some();
         let unlisted = (!listed).then_some(bytes);
         Ok(Found { path: path.to_owned(), file, unlisted, damaged: Vec::new(), by_name: true })
@@ -277,7 +277,7 @@ fn read(
     let length = match fs::metadata(path) {
         Ok(metadata) => metadata.len(),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Ok(Err("No such file".to_owned()));
+            return Ok(Err("No such file or directory".to_owned()));
         }
         Err(error) => return Err(TrainError::io(path)(error)),
     };

@@ -19,7 +19,8 @@ const FORMAT: &str = "cream-run";
 const VERSION: u32 = 1;
 /// A manifest has a line for each of a few files.
 const MOST_BYTES: u64 = 1 << 24;
-const ANEW: &str = "bring the right one back or start anew with --resume never";
+const ANEW: &str =
+    "use the program that wrote it, bring the right one back, or start anew with --resume never";
 
 /// A file with what it must be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -77,7 +77,10 @@ impl RunFolder {
     pub fn open(root: impl Into<PathBuf>, resume: &Resume) -> Result<Self, TrainError> {
         let root = root.into();
         let unusable = |source| TrainError::Folder { path: root.clone(), source };
-        fs::create_dir_all(&root).map_err(unusable)?;
+        // Of a file in its place the first says less than the second.
+        fs::create_dir_all(&root)
+            .or_else(|error| fs::read_dir(&root).map(drop).and(Err(error)))
+            .map_err(unusable)?;
         sync_folder_of(&root).map_err(unusable)?;
         // Before anything in it is touched.
         let lock = Lock::take(&root)?;

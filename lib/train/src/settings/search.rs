@@ -21,7 +21,7 @@ pub enum PickMethod {
 
 /// How often each operator is drawn.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected uniform, board, or a list of one weight per operator")]
 pub enum Prior {
     /// `uniform`, or `board`: as often as among the board's entries.
     Named(PriorName),
