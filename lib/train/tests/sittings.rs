@@ -299,6 +299,20 @@ fn what_an_earlier_run_left_is_kept() {
     assert_eq!(folder.begin_anew().unwrap(), None);
 }
 
+/// As if killed between the first checkpoint and the manifest: a run that has begun, and nothing to keep.
+#[test]
+fn a_first_checkpoint_that_does_not_count_is_written_again() {
+    let place = Place::new();
+    let run = retraining();
+    let expected = place.finish(&run, "whole");
+    let folder = RunFolder::open(place.path("run"), &Resume::Auto).unwrap();
+    folder.begin_anew().unwrap();
+    drop(folder);
+    fs::write(place.checkpoint("run", 4), b"whole, but not named").unwrap();
+    same(&run, &expected, &place.finish(&run, "run"), "from the beginning");
+    assert!(!place.path("run/earlier-1").exists());
+}
+
 #[test]
 fn somebody_else_s_manifest_is_none_of_ours() {
     let dir = tempfile::tempdir().unwrap();

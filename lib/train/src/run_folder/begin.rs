@@ -189,39 +189,29 @@ impl RunFolder {
     fn move_aside(&self) -> Result<Option<PathBuf>, TrainError> {
         let (results, others): (Vec<PathBuf>, Vec<PathBuf>) = list(&self.root)?
             .into_iter()
-            .filter(|path| self.is_of_the_run(path))
+            .filter(|path| is_of_the_run(path))
             .partition(|path| RESULTS.contains(&name_of(path)));
         let checkpoints = self.file(CHECKPOINTS);
-        let worth_keeping =
-            !results.is_empty() || list(&checkpoints)?.iter().any(|p| is_checkpoint(p));
+        let unlisted = self.unlisted()?;
+        // Where there is a manifest, what it does not name is what a killed process had not finished.
+        let worth_keeping = !results.is_empty()
+            || !self.manifest.borrow().checkpoints.is_empty()
+            || (!self.manifest_was_there && !unlisted.is_empty());
         *self.manifest.borrow_mut() = Manifest::default();
         if !worth_keeping {
-            let stated = |path: &&PathBuf| !self.is_stated(path);
-            others.iter().filter(stated).try_for_each(|path| remove(path))?;
+            let leftovers = others.iter().filter(|path| !is_stated(path)).chain(&unlisted);
+            leftovers.into_iter().try_for_each(|path| remove(path))?;
             return Ok(None);
         }
         let aside = self.new_folder()?;
         let to = |path: &Path| aside.join(name_of(path));
         let (stated, others): (Vec<_>, Vec<_>) =
-            others.into_iter().partition(|path| self.is_stated(path));
+            others.into_iter().partition(|path| is_stated(path));
         for path in results.iter().chain([&checkpoints]).chain(&others).chain(&stated) {
             move_file(path, &to(path))?;
         }
         fs::create_dir_all(&checkpoints).map_err(TrainError::io(&checkpoints))?;
         Ok(Some(aside))
-    }
-
-    fn is_stated(&self, path: &Path) -> bool {
-        ["config.toml", "arch.json"].contains(&name_of(path))
-    }
-
-    /// A run's files but for checkpoints.
-    fn is_of_the_run(&self, path: &Path) -> bool {
-        let name = name_of(path);
-        RESULTS.contains(&name)
-            || [MANIFEST, METRICS].contains(&name)
-            || name.starts_with(NON_FINITE)
-            || self.is_stated(path)
     }
 
     /// `earlier-1`, or the next number that is free.
@@ -245,6 +235,20 @@ impl RunFolder {
         found.retain(|path| is_checkpoint(path) && !listed.contains(path));
         Ok(found)
     }
+}
+
+/// What states the run: written when it begins, and what make goes by.
+fn is_stated(path: &Path) -> bool {
+    ["config.toml", "arch.json"].contains(&name_of(path))
+}
+
+/// A run's files but for checkpoints.
+fn is_of_the_run(path: &Path) -> bool {
+    let name = name_of(path);
+    RESULTS.contains(&name)
+        || [MANIFEST, METRICS].contains(&name)
+        || name.starts_with(NON_FINITE)
+        || is_stated(path)
 }
 
 /// The step in a checkpoint's name.
