@@ -84,7 +84,7 @@ test: cargo-present
 	tests/pipeline.sh
 	tests/install.sh
 	tests/full-disk.sh
-	tests/interrupted.sh --kills 3 --threads 2 --workers 1 >/dev/null
+	tests/interrupted.sh --kills 3 --threads 2 --workers 1 --seed 5 >/dev/null
 
 sample:
 	@$(MAKE) --no-print-directory DATA= prepare

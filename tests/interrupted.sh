@@ -5,8 +5,8 @@
 #   tests/interrupted.sh [--kills 50] [--threads 1,2] [--workers 0,1,3] [--what search,retrain] [--seed 1]
 #
 # Each kind is killed so many times for each pair of threads and workers, and once more with pairs
-# that change from start to start. A run that ends before is compared, and the next one begun, until
-# every kill has hit a live process. Each kill is one line on standard output: what it aimed at (a
+# that change from start to start. After five kills a run is left to end, so that many are compared and
+# kills fall everywhere in them; then the next one begins, until every kill has hit a live process. Each kill is one line on standard output: what it aimed at (a
 # time after the start, a file being written, the end of an epoch, the work after the last epoch),
 # and what it found. TOOLS names a folder of binaries; by default those of `make build`.
 set -euo pipefail
@@ -55,6 +55,7 @@ fail() {
 }
 
 epochs=3
+kills_a_run=5
 # shorten RECIPE: short epochs after one of warm-up, and a checkpoint at every few steps.
 shorten() {
   sed -E -e "s/^epochs = .*/epochs = $epochs/" -e 's/^warmup-epochs = .*/warmup-epochs = 1/' \
@@ -218,14 +219,14 @@ reference() {
 
 # combination KIND THREADS WORKERS: lists of either; each start draws from them.
 combination() {
-  local kind=$1 begun done=0 starts=0 runs=0 folder='' before aim t w
+  local kind=$1 begun done=0 starts=0 runs=0 here folder='' before aim t w
   local -A hits=([start]=0 [step]=0 [write]=0 [epoch]=0 [end]=0) steps=()
   read -ra t <<<"$2"
   read -ra w <<<"$3"
   begun=$(now)
   while :; do
     if [ -z "$folder" ]; then
-      runs=$((runs + 1))
+      runs=$((runs + 1)) here=0
       folder=$work/$kind-killed
       rm -rf "$folder"
     fi
@@ -234,7 +235,7 @@ combination() {
     draw 10
     aim=(time time time time write write write epoch end time)
     aim=${aim[drawn]}
-    draw $((span * 2 / 3))
+    draw "$span"
     drawn_at=$drawn
     draw 4
     jitter=$((drawn == 0 ? 20 : drawn == 1 ? 5 : 0))
@@ -246,14 +247,16 @@ combination() {
     before=$rows
     : >"$work/started"
     start "$kind" "$folder" "$t_now" "$w_now"
-    if [ "$done" -lt "$kills" ] && wait_for "$aim" "$folder"; then kill -KILL "$pid" 2>/dev/null || true; fi
+    if [ "$done" -lt "$kills" ] && [ "$here" -lt "$kills_a_run" ] && wait_for "$aim" "$folder"; then
+      kill -KILL "$pid" 2>/dev/null || true
+    fi
     if finish; then
       compare "$kind" "$folder"
       folder=
       [ "$done" -lt "$kills" ] || break
       continue
     fi
-    done=$((done + 1))
+    done=$((done + 1)) here=$((here + 1))
     found "$folder" "$before"
     hits[$hit]=$((hits[$hit] + 1))
     steps[$step]=1
