@@ -199,7 +199,8 @@ impl RunFolder {
             || (!self.manifest_was_there && !unlisted.is_empty());
         *self.manifest.borrow_mut() = Manifest::default();
         if !worth_keeping {
-            let leftovers = others.iter().filter(|path| !is_stated(path)).chain(&unlisted);
+            // The manifest last: checkpoints without one would be taken for a run's that has lost it.
+            let leftovers = unlisted.iter().chain(others.iter().filter(|path| !is_stated(path)));
             leftovers.into_iter().try_for_each(|path| remove(path))?;
             return Ok(None);
         }
