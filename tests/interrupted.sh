@@ -235,7 +235,7 @@ combination() {
     draw 10
     aim=(time time time time write write write epoch end time)
     aim=${aim[drawn]}
-    draw "$span"
+    draw $((span * 2 / 3))
     drawn_at=$drawn
     draw 4
     jitter=$((drawn == 0 ? 20 : drawn == 1 ? 5 : 0))
