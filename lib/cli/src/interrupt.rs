@@ -108,8 +108,8 @@ mod tests {
         std::thread::sleep(SAME_REQUEST / 3);
         assert!(child.try_wait().unwrap().is_none(), "ended by a copy of the first request");
         std::thread::sleep(SAME_REQUEST);
-        signal(&child, "INT");
-        assert_eq!(child.wait().unwrap().code(), Some(130));
+        signal(&child, "TERM");
+        assert_eq!(child.wait().unwrap().code(), Some(143));
         let said = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
         assert_eq!(said.matches("SIGTERM: finishing the step").count(), 1, "{said}");
     }
