@@ -2,6 +2,7 @@
 
 use crate::NnError;
 use crate::layers::{Block, Head, Pass, Statistics, Stem};
+use crate::trunk;
 use crate::weights::{Builder, Initialise, Weights};
 use candle_core::{DType, Device, Result, Tensor};
 use cream_arch::Architecture;
@@ -66,8 +67,12 @@ impl ChildNet {
     /// # Errors
     /// When the images are too small for the network's strides.
     pub fn forward(&self, images: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let blocks = self.blocks.iter().flatten();
+        if trunk::takes(images, pass) {
+            return self.head.forward(&trunk::forward(images, &self.stem, blocks, pass)?, pass);
+        }
         let mut x = self.stem.forward(images, pass)?;
-        for block in self.blocks.iter().flatten() {
+        for block in blocks {
             x = block.forward(&x, pass)?;
         }
         self.head.forward(&x, pass)

@@ -13,6 +13,7 @@ mod error;
 mod files;
 mod layout;
 mod supernet;
+mod trunk;
 mod weights;
 
 pub use childnet::ChildNet;

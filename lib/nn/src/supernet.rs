@@ -2,9 +2,11 @@
 
 use crate::NnError;
 use crate::layers::{Block, Head, Pass, Statistics, Stem};
+use crate::trunk;
 use crate::weights::{Builder, Initialise, Weights};
 use candle_core::{DType, Device, Tensor, Var};
 use cream_arch::{Path, Space};
+use std::iter::once;
 
 /// All choices of a space at given depths, with one stem, first and last block and head.
 #[derive(Clone, Debug)]
@@ -91,14 +93,19 @@ impl SuperNet {
     /// When the path does not fit, or the images are too small for the strides.
     pub fn forward(&self, images: &Tensor, path: &Path, pass: &Pass) -> Result<Tensor, NnError> {
         self.check(path)?;
-        let mut x = self.stem.forward(images, pass)?;
-        x = self.first.forward(&x, pass)?;
-        for (layers, choices) in self.stages.iter().zip(&path.0) {
-            for (layer, &choice) in layers.iter().zip(choices) {
-                x = layer[choice].forward(&x, pass)?;
-            }
+        let searched = self.stages.iter().zip(&path.0).flat_map(|(layers, choices)| {
+            layers.iter().zip(choices).map(|(layer, &choice)| &layer[choice])
+        });
+        let blocks = once(&self.first).chain(searched).chain(once(&self.last));
+        if trunk::takes(images, pass) {
+            let x = trunk::forward(images, &self.stem, blocks, pass)?;
+            return Ok(self.head.forward(&x, pass)?);
         }
-        Ok(self.head.forward(&self.last.forward(&x, pass)?, pass)?)
+        let mut x = self.stem.forward(images, pass)?;
+        for block in blocks {
+            x = block.forward(&x, pass)?;
+        }
+        Ok(self.head.forward(&x, pass)?)
     }
 
     /// The parameters that a step on `path` changes: stem, head, classifier, fixed blocks and the

@@ -131,7 +131,7 @@ impl Matching {
         let parameters = supernet.path_parameters(student)?;
         let backward = |images: &Tensor, target: &Tensor| {
             let loss = cross_entropy(&supernet.forward(images, student, &pass)?, target)?;
-            let grads = gradients(&mut loss.backward()?, parameters.iter().copied())?;
+            let grads = gradients(&mut pass.backward(&loss)?, parameters.iter().copied())?;
             Ok::<_, NnError>((loss.to_dtype(DType::F64)?.to_scalar::<f64>()?, grads))
         };
         let (inner_loss, inner) = backward(&batch.inner_images, &soft)?;

@@ -225,8 +225,8 @@ impl<'a> Retraining<'a> {
         let images = self.feed.images(batch)?;
         let target = self.feed.targets(batch, settings.label_smoothing)?;
         let pass = self.network.pass(Statistics::Update).with_gradients();
-        let logits =
-            self.network.forward(&images, &pass.with_dropout(self.dropout(batch.len())?))?;
+        let pass = pass.with_dropout(self.dropout(batch.len())?);
+        let logits = self.network.forward(&images, &pass)?;
         let loss = cross_entropy(&logits, &target)?;
         let value = loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
         if !value.is_finite() {
@@ -234,7 +234,7 @@ impl<'a> Retraining<'a> {
         }
         let weights = self.network.weights();
         let parameters = weights.parameters.iter().map(|(name, var)| (name.as_str(), var));
-        let mut gradients = gradients(&mut loss.backward()?, parameters)?;
+        let mut gradients = gradients(&mut pass.backward(&loss)?, parameters)?;
         if let Some(name) = non_finite(&gradients)? {
             return Err(self.non_finite(&format!("the gradient of {name} is not finite")));
         }

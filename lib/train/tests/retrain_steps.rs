@@ -36,7 +36,7 @@ fn check(recipe: &str, rule: Rule, rate: f64) {
             let value = loss.to_dtype(DType::F64).unwrap().to_scalar::<f64>().unwrap();
             assert!((value - expected).abs() <= expected.abs() * tolerance, "{value} {expected}");
             let parameters = net.weights().parameters.iter().map(|(n, v)| (n.as_str(), v));
-            let grads = gradients(&mut loss.backward().unwrap(), parameters).unwrap();
+            let grads = gradients(&mut pass.backward(&loss).unwrap(), parameters).unwrap();
             optimizer.step(&grads, rate).unwrap();
             ema.update(net.weights()).unwrap();
         }

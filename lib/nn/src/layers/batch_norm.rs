@@ -10,11 +10,11 @@ use cream_arch::Activation;
 /// running variance unbiased as in PyTorch.
 #[derive(Clone, Debug)]
 pub struct BatchNorm {
-    weight: Var,
-    bias: Var,
-    running_mean: Var,
-    running_var: Var,
-    activation: Activation,
+    pub(crate) weight: Var,
+    pub(crate) bias: Var,
+    pub(crate) running_mean: Var,
+    pub(crate) running_var: Var,
+    pub(crate) activation: Activation,
 }
 
 impl BatchNorm {
@@ -43,12 +43,17 @@ impl BatchNorm {
             return normalise(x, &weight, &bias, mean, var, pass.epsilon, self.activation);
         }
         let (y, batch) = batch_norm(x, &weight, &bias, pass.epsilon, self.activation)?;
-        match pass.statistics {
-            Statistics::Update => self.update(&batch, pass.momentum)?,
-            Statistics::Average { seen } => self.update(&batch, 1.0 / (seen as f64 + 1.0))?,
-            Statistics::Running | Statistics::Batch => {}
-        }
+        self.observe(&batch, pass)?;
         Ok(y)
+    }
+
+    /// Moves the running statistics towards those of a batch, as the pass says.
+    pub(crate) fn observe(&self, batch: &batch_norm::Statistics, pass: &Pass) -> Result<()> {
+        match pass.statistics {
+            Statistics::Update => self.update(batch, pass.momentum),
+            Statistics::Average { seen } => self.update(batch, 1.0 / (seen as f64 + 1.0)),
+            Statistics::Running | Statistics::Batch => Ok(()),
+        }
     }
 
     /// running = (1 - momentum) * running + momentum * batch.

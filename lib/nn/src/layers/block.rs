@@ -56,12 +56,12 @@ impl Block {
 /// See [`Block::DepthwiseSeparable`].
 #[derive(Clone, Debug)]
 pub struct DepthwiseSeparable {
-    conv_dw: DepthwiseConvolution,
-    bn1: BatchNorm,
-    se: Option<SqueezeExcite>,
-    conv_pw: Convolution,
-    bn2: BatchNorm,
-    residual: bool,
+    pub(crate) conv_dw: DepthwiseConvolution,
+    pub(crate) bn1: BatchNorm,
+    pub(crate) se: Option<SqueezeExcite>,
+    pub(crate) conv_pw: Convolution,
+    pub(crate) bn2: BatchNorm,
+    pub(crate) residual: bool,
 }
 
 impl DepthwiseSeparable {
@@ -88,14 +88,14 @@ impl DepthwiseSeparable {
 /// See [`Block::InvertedResidual`].
 #[derive(Clone, Debug)]
 pub struct InvertedResidual {
-    conv_pw: Convolution,
-    bn1: BatchNorm,
-    conv_dw: DepthwiseConvolution,
-    bn2: BatchNorm,
-    se: Option<SqueezeExcite>,
-    conv_pwl: Convolution,
-    bn3: BatchNorm,
-    residual: bool,
+    pub(crate) conv_pw: Convolution,
+    pub(crate) bn1: BatchNorm,
+    pub(crate) conv_dw: DepthwiseConvolution,
+    pub(crate) bn2: BatchNorm,
+    pub(crate) se: Option<SqueezeExcite>,
+    pub(crate) conv_pwl: Convolution,
+    pub(crate) bn3: BatchNorm,
+    pub(crate) residual: bool,
 }
 
 impl InvertedResidual {
@@ -125,8 +125,8 @@ impl InvertedResidual {
 /// See [`Block::Convolution`].
 #[derive(Clone, Debug)]
 pub struct ConvolutionBlock {
-    conv: Convolution,
-    bn1: BatchNorm,
+    pub(crate) conv: Convolution,
+    pub(crate) bn1: BatchNorm,
 }
 
 impl ConvolutionBlock {

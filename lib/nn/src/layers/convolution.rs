@@ -11,9 +11,9 @@ use cream_arch::Padding;
 /// goes through patches.
 #[derive(Clone, Debug)]
 pub struct Convolution {
-    weight: Var,
-    stride: usize,
-    padding: Padding,
+    pub(crate) weight: Var,
+    pub(crate) stride: usize,
+    pub(crate) padding: Padding,
 }
 
 impl Convolution {

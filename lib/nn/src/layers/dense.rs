@@ -9,9 +9,9 @@ use cream_arch::Activation;
 /// `f(x W^T + b)` on rows.
 #[derive(Clone, Debug)]
 pub struct Dense {
-    weight: Var,
-    bias: Var,
-    activation: Activation,
+    pub(crate) weight: Var,
+    pub(crate) bias: Var,
+    pub(crate) activation: Activation,
 }
 
 impl Dense {

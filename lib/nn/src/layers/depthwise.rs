@@ -9,10 +9,10 @@ use cream_arch::Padding;
 /// A k x k convolution of every channel with itself, without bias.
 #[derive(Clone, Debug)]
 pub struct DepthwiseConvolution {
-    weight: Var,
-    kernel: usize,
-    stride: usize,
-    padding: Padding,
+    pub(crate) weight: Var,
+    pub(crate) kernel: usize,
+    pub(crate) stride: usize,
+    pub(crate) padding: Padding,
 }
 
 impl DepthwiseConvolution {

@@ -11,6 +11,7 @@ mod stem;
 
 pub use batch_norm::BatchNorm;
 pub use block::Block;
+pub(crate) use block::{DepthwiseSeparable, InvertedResidual};
 pub use convolution::Convolution;
 pub use dense::Dense;
 pub use depthwise::DepthwiseConvolution;
@@ -18,7 +19,9 @@ pub use head::Head;
 pub use squeeze_excite::SqueezeExcite;
 pub use stem::Stem;
 
-use candle_core::{Tensor, Var};
+use candle_core::backprop::GradStore;
+use candle_core::{Result, Tensor, TensorId, Var};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What batch norms normalise with, and what they do to their running statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,32 +39,71 @@ pub enum Statistics {
     },
 }
 
+/// Gradients of parameters that operations of several layers leave here, past the tensors' own graph.
+#[derive(Clone, Debug, Default)]
+pub struct Gradients(Arc<Mutex<Vec<(TensorId, Tensor)>>>);
+
+impl Gradients {
+    pub(crate) fn put(&self, parameter: &Var, gradient: Tensor) {
+        let id = parameter.as_tensor().id();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((id, gradient));
+    }
+
+    fn take(&self) -> Vec<(TensorId, Tensor)> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// How a network is run: everything that makes one forward pass differ from another.
 #[derive(Clone, Debug)]
 pub struct Pass {
     /// Use and update of batch statistics.
     pub statistics: Statistics,
-    /// Whether a backward pass follows. Without it no activation is kept.
-    pub gradients: bool,
+    /// Where the gradients of a backward pass are to go. Without it no activation is kept.
+    pub gradients: Option<Gradients>,
     /// Factors for the features before the classifier, `[N, features]`: 0 or 1 / (1 - rate) each.
     pub dropout: Option<Tensor>,
     /// Momentum of running statistics (0.1 keeps 90 % of the old).
     pub momentum: f64,
     /// Added to variances.
     pub epsilon: f64,
+    /// Whether layers are run one at a time, each as its own operators, even where several can run as one.
+    pub layer_by_layer: bool,
 }
 
 impl Pass {
     /// A pass with the given use of statistics, without gradients or dropout.
     pub fn new(statistics: Statistics, norm: &cream_arch::Norm) -> Self {
         let (momentum, epsilon) = (norm.momentum, norm.epsilon);
-        Self { statistics, gradients: false, dropout: None, momentum, epsilon }
+        let (gradients, dropout, layer_by_layer) = (None, None, false);
+        Self { statistics, gradients, dropout, momentum, epsilon, layer_by_layer }
     }
 
     /// The same with a backward pass to follow.
     #[must_use]
     pub fn with_gradients(self) -> Self {
-        Self { gradients: true, ..self }
+        Self { gradients: Some(Gradients::default()), ..self }
+    }
+
+    /// The same with every layer run by itself: the plain statement that faster ways are held to.
+    #[must_use]
+    pub fn layer_by_layer(self) -> Self {
+        Self { layer_by_layer: true, ..self }
+    }
+
+    /// The gradients of `loss`, which this pass led to, with respect to every parameter on its way.
+    ///
+    /// # Errors
+    /// When the pass was one without gradients, or a second backward pass is asked for.
+    pub fn backward(&self, loss: &Tensor) -> Result<GradStore> {
+        let Some(gradients) = &self.gradients else {
+            candle_core::bail!("a backward pass for a pass without gradients");
+        };
+        let mut store = loss.backward()?;
+        for (id, gradient) in gradients.take() {
+            store.insert_id(id, gradient);
+        }
+        Ok(store)
     }
 
     /// The same with these dropout factors.
@@ -72,6 +114,9 @@ impl Pass {
 
     /// A parameter as this pass sees it: a constant unless gradients are wanted.
     pub(crate) fn value(&self, parameter: &Var) -> Tensor {
-        if self.gradients { parameter.as_tensor().clone() } else { parameter.as_detached_tensor() }
+        match self.gradients {
+            Some(_) => parameter.as_tensor().clone(),
+            None => parameter.as_detached_tensor(),
+        }
     }
 }

@@ -9,9 +9,9 @@ use cream_arch::{Activation, Gate};
 /// `x * g(expand(f(reduce(mean(x)))))`.
 #[derive(Clone, Debug)]
 pub struct SqueezeExcite {
-    conv_reduce: Dense,
-    conv_expand: Dense,
-    gate: Gate,
+    pub(crate) conv_reduce: Dense,
+    pub(crate) conv_expand: Dense,
+    pub(crate) gate: Gate,
 }
 
 impl SqueezeExcite {

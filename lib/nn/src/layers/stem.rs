@@ -8,8 +8,8 @@ use cream_arch::Padding;
 /// Convolution, batch norm and activation on the image.
 #[derive(Clone, Debug)]
 pub struct Stem {
-    conv_stem: Convolution,
-    bn1: BatchNorm,
+    pub(crate) conv_stem: Convolution,
+    pub(crate) bn1: BatchNorm,
 }
 
 impl Stem {

@@ -13,10 +13,12 @@ pub mod finite;
 pub mod gate;
 pub mod patches;
 pub mod pool;
+pub mod simd;
 pub mod update;
 
-mod activation;
-mod element;
+pub(crate) mod activation;
+pub(crate) mod element;
+pub(crate) mod product;
 mod threads;
 mod window;
 

@@ -3,6 +3,7 @@
 //! Work is cut into pieces whose size depends on the shapes alone, never on the number of threads, and
 //! partial sums are added in the order of the pieces: the same bits come out at any thread count.
 
+use super::simd::vectorised;
 use rayon::prelude::*;
 
 /// Elements in one piece of work: large enough to pay for handing it to a thread, small enough that
@@ -12,13 +13,6 @@ const PIECE: usize = 16 * 1024;
 /// Rows of `width` elements that make one piece.
 pub(crate) fn rows_per_piece(width: usize) -> usize {
     (PIECE / width.max(1)).max(1)
-}
-
-/// Runs `kernel` compiled for the best instruction set of this machine (AVX-512, AVX2 or the
-/// target's baseline). The kernel and what it calls must be `#[inline(always)]` to profit.
-#[inline(always)]
-pub(crate) fn vectorised<R>(kernel: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(kernel)
 }
 
 /// Splits `out` into pieces of `rows` rows of `width` elements and fills them in parallel;

@@ -82,7 +82,7 @@ impl Search<'_> {
             );
         }
         let parameters = self.supernet.path_parameters(&path)?;
-        let gradients = gradients(&mut loss.backward()?, parameters)?;
+        let gradients = gradients(&mut pass.backward(&loss)?, parameters)?;
         if let Some(name) = non_finite(&gradients)? {
             let problem = format!("the gradient of {name} is not finite");
             return Err(self.non_finite(&problem, format!("path {path}")));

@@ -3,6 +3,7 @@
 use super::Statistics;
 use crate::ops::activation::Function;
 use crate::ops::element::Element;
+use crate::ops::simd::vectorised;
 use crate::ops::threads::{fill_rows, map_pieces, rows_per_piece};
 
 /// Weight, bias and statistics of one normalisation.
@@ -29,33 +30,54 @@ fn narrow<T: Element>(values: &[f64]) -> Vec<T> {
 pub(super) fn statistics<T: Element>(x: &[T], channels: usize) -> Statistics {
     let rows = x.len() / channels;
     let pieces = map_pieces(rows, rows_per_piece(channels), |range| {
-        let piece = &x[range.start * channels..range.end * channels];
-        piece_moments(piece, channels)
+        moments_of(&x[range.start * channels..range.end * channels], channels)
     });
-    let (mut mean, mut squares, mut seen) = (vec![0.0; channels], vec![0.0; channels], 0.0);
-    for (n, piece_mean, piece_squares) in &pieces {
-        let total = seen + n;
-        for c in 0..channels {
-            let delta = piece_mean[c].to_f64() - mean[c];
-            mean[c] += delta * n / total;
-            squares[c] += piece_squares[c].to_f64() + delta * delta * seen * n / total;
-        }
-        seen = total;
-    }
-    Statistics { mean, variance: squares.iter().map(|s| s / seen).collect(), rows }
+    Statistics::combined(&pieces, channels)
 }
 
-/// Rows, mean and sum of squared deviations of one piece.
+/// Mean and sum of squared deviations from it of one piece of rows, per channel.
+#[derive(Clone, Debug)]
+pub(crate) struct Moments<T> {
+    rows: usize,
+    mean: Vec<T>,
+    squares: Vec<T>,
+}
+
+impl<T: Element> Moments<T> {
+    /// Those of a piece of rows that is small enough to be read twice.
+    pub(crate) fn of(piece: &[T], channels: usize) -> Self {
+        vectorised(|| moments_of(piece, channels))
+    }
+}
+
+impl Statistics {
+    /// The statistics of all rows from those of pieces, in their order.
+    pub(crate) fn combined<T: Element>(pieces: &[Moments<T>], channels: usize) -> Self {
+        let (mut mean, mut squares, mut rows) = (vec![0.0; channels], vec![0.0; channels], 0);
+        for piece in pieces {
+            let (seen, n) = (rows as f64, piece.rows as f64);
+            let total = seen + n;
+            for c in 0..channels {
+                let delta = piece.mean[c].to_f64() - mean[c];
+                mean[c] += delta * n / total;
+                squares[c] += piece.squares[c].to_f64() + delta * delta * seen * n / total;
+            }
+            rows += piece.rows;
+        }
+        Self { mean, variance: squares.iter().map(|s| s / rows as f64).collect(), rows }
+    }
+}
+
 #[inline(always)]
-fn piece_moments<T: Element>(piece: &[T], channels: usize) -> (f64, Vec<T>, Vec<T>) {
-    let rows = (piece.len() / channels) as f64;
+fn moments_of<T: Element>(piece: &[T], channels: usize) -> Moments<T> {
+    let rows = piece.len() / channels;
     let mut mean = vec![T::zero(); channels];
     for row in piece.chunks_exact(channels) {
         for (m, &v) in mean.iter_mut().zip(row) {
             *m += v;
         }
     }
-    let scale = T::from_f64(1.0 / rows);
+    let scale = T::from_f64(1.0 / rows as f64);
     for m in &mut mean {
         *m *= scale;
     }
@@ -66,7 +88,7 @@ fn piece_moments<T: Element>(piece: &[T], channels: usize) -> (f64, Vec<T>, Vec<
             *s += d * d;
         }
     }
-    (rows, mean, squares)
+    Moments { rows, mean, squares }
 }
 
 /// y = f((x - mean) * scale + bias), per channel. The mean is taken off first, as folding it into the bias would

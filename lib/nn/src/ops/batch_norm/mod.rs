@@ -22,6 +22,8 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Tenso
 use cream_arch::Activation;
 use std::sync::{Arc, OnceLock};
 
+pub(crate) use cpu::Moments;
+
 const NAME: &str = "batch norm";
 
 /// Mean and biased variance of every channel of one batch.

@@ -26,7 +26,7 @@ struct SqueezeExciteGate {
 }
 
 /// g(s).
-fn value<T: Element>(kind: Gate, s: T) -> T {
+pub(crate) fn value<T: Element>(kind: Gate, s: T) -> T {
     match kind {
         Gate::HardSigmoid => {
             (s + T::from_f64(3.0)).maximum(T::zero()).minimum(T::from_f64(6.0)) / T::from_f64(6.0)
@@ -36,7 +36,7 @@ fn value<T: Element>(kind: Gate, s: T) -> T {
 }
 
 /// g'(s).
-fn slope<T: Element>(kind: Gate, s: T) -> T {
+pub(crate) fn slope<T: Element>(kind: Gate, s: T) -> T {
     match kind {
         Gate::HardSigmoid if s > T::from_f64(-3.0) && s < T::from_f64(3.0) => {
             T::from_f64(1.0 / 6.0)

@@ -55,26 +55,42 @@ impl CustomOp1 for Patches {
 }
 
 fn forward<T: Element>(x: &[T], window: &Window, batch: usize, channels: usize) -> Vec<T> {
-    let (side, width) = (window.kernel * channels, window.kernel * window.kernel * channels);
-    let outputs = window.out_height * window.out_width;
-    let mut out = vec![T::zero(); batch * outputs * width];
+    let width = window.kernel * window.kernel * channels;
+    let mut out = vec![T::zero(); batch * window.out_height * window.out_width * width];
     fill_rows(&mut out, width, rows_per_piece(width), |first, rows| {
-        for (i, row) in rows.chunks_exact_mut(width).enumerate() {
-            let (n, place) = ((first + i) / outputs, (first + i) % outputs);
-            let (taps_down, top) = window.rows(place / window.out_width);
-            let (taps_across, left) = window.columns(place % window.out_width);
-            let length = taps_across.len() * channels;
-            for (a, ih) in taps_down.zip(top..) {
-                let from = ((n * window.height + ih) * window.width + left) * channels;
-                let to = a * side + taps_across.start * channels;
-                row[to..to + length].copy_from_slice(&x[from..from + length]);
-            }
-        }
+        fill(x, window, channels, first, rows);
     });
     out
 }
 
-fn backward<T: Element>(dy: &[T], window: &Window, channels: usize) -> Vec<T> {
+/// Overwrites `rows` with the patches from row `first` on.
+pub(crate) fn fill<T: Element>(
+    x: &[T],
+    window: &Window,
+    channels: usize,
+    first: usize,
+    rows: &mut [T],
+) {
+    let (side, width) = (window.kernel * channels, window.kernel * window.kernel * channels);
+    let outputs = window.out_height * window.out_width;
+    for (i, row) in rows.chunks_exact_mut(width).enumerate() {
+        let (n, place) = ((first + i) / outputs, (first + i) % outputs);
+        let (taps_down, top) = window.rows(place / window.out_width);
+        let (taps_across, left) = window.columns(place % window.out_width);
+        if taps_down.len() * taps_across.len() < window.kernel * window.kernel {
+            row.fill(T::zero());
+        }
+        let length = taps_across.len() * channels;
+        for (a, ih) in taps_down.zip(top..) {
+            let from = ((n * window.height + ih) * window.width + left) * channels;
+            let to = a * side + taps_across.start * channels;
+            row[to..to + length].copy_from_slice(&x[from..from + length]);
+        }
+    }
+}
+
+/// Adds the gradients of all patches to the pixels that they came from.
+pub(crate) fn backward<T: Element>(dy: &[T], window: &Window, channels: usize) -> Vec<T> {
     let (side, width) = (window.kernel * channels, window.kernel * window.kernel * channels);
     let outputs = window.out_height * window.out_width;
     let image = window.height * window.width * channels;

@@ -1,0 +1,87 @@
+//! Products of matrices that lie in one thread's cache: the pieces that fused blocks are made of.
+//!
+//! The right operand is packed once into panels of a few columns, which all rows of the left operand meet
+//! in turn; a tile of the result stays in vector registers over the whole inner dimension. Callers cut
+//! the work into pieces and spread them over threads. The order of the additions depends on the
+//! level of vector instructions alone.
+
+mod kernel;
+#[cfg(test)]
+mod tests;
+
+use super::element::Element;
+use kernel::{packed_columns, packed_rows};
+
+/// The right operand B `[k, n]`, cut into panels of `width` columns, each `[k, width]`, the last one
+/// filled up with zeros.
+#[derive(Debug)]
+pub(crate) struct Panels<T> {
+    values: Vec<T>,
+    k: usize,
+    n: usize,
+}
+
+/// A matrix in memory: element (i, j) is `values[i * row + j * column]`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Strided<'a, T> {
+    pub(crate) values: &'a [T],
+    pub(crate) row: usize,
+    pub(crate) column: usize,
+}
+
+impl<'a, T> Strided<'a, T> {
+    /// Row after row, `columns` in each.
+    pub(crate) fn rows(values: &'a [T], columns: usize) -> Self {
+        Self { values, row: columns, column: 1 }
+    }
+
+    /// The transpose of [`Strided::rows`].
+    pub(crate) fn transposed(values: &'a [T], columns: usize) -> Self {
+        Self { values, row: 1, column: columns }
+    }
+}
+
+impl<T: Element> Panels<T> {
+    /// Packs B `[k, n]`.
+    pub(crate) fn pack(b: Strided<'_, T>, k: usize, n: usize) -> Self {
+        let mut panels = Self { values: Vec::new(), k, n };
+        panels.repack(b, k, n);
+        panels
+    }
+
+    /// Packs another matrix into the same memory.
+    pub(crate) fn repack(&mut self, b: Strided<'_, T>, k: usize, n: usize) {
+        (self.k, self.n) = (k, n);
+        packed_columns(&mut self.values, b, k, n);
+    }
+}
+
+/// `C = A B`, or `C = C + A B` with `accumulate`; A `[m, k]` row by row, C `[m, n]` row by row.
+pub(crate) fn multiply<T: Element>(a: &[T], b: &Panels<T>, c: &mut [T], accumulate: bool) {
+    debug_assert_eq!(a.len() / b.k.max(1), c.len() / b.n.max(1));
+    kernel::rows_times_panels(a, (b.k, b.n), &b.values, c, accumulate);
+}
+
+/// Sums over rows r of `narrow[r, i] * wide[r, j]`: how a weight's gradient comes from the two sides of a product.
+/// Keeps the memory that it packs its operands into.
+#[derive(Debug)]
+pub(crate) struct RowSum<T> {
+    tiles: Vec<T>,
+    panels: Panels<T>,
+}
+
+impl<T: Element> RowSum<T> {
+    pub(crate) fn new() -> Self {
+        let panels = Panels { values: Vec::new(), k: 0, n: 0 };
+        Self { tiles: Vec::new(), panels }
+    }
+
+    /// `sum [narrow, wide] += narrow^T wide` over the rows of both; faster with the narrower one first.
+    pub(crate) fn add(&mut self, sum: &mut [T], narrow: (&[T], usize), wide: (&[T], usize)) {
+        let ((a, m), (b, n)) = (narrow, wide);
+        let rows = a.len() / m.max(1);
+        self.panels.repack(Strided::rows(b, n), rows, n);
+        packed_rows(&mut self.tiles, a, m);
+        kernel::tiles_times_panels(&self.tiles, m, (rows, n), &self.panels.values, sum);
+    }
+}

@@ -1,0 +1,91 @@
+//! Which vector instructions the CPU kernels use.
+//!
+//! Kernels are plain loops, compiled once for every level and chosen at run time. Elementwise kernels use no
+//! fused multiplication and addition, so that every level gives them the same bits; matrix products
+//! do where the level has it.
+
+use std::sync::OnceLock;
+
+/// The environment variable that forces a level: `portable`, `avx2` or `avx512`.
+pub const VARIABLE: &str = "CREAM_SIMD";
+
+/// A set of vector instructions that this machine has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Level {
+    /// What every machine of the target has.
+    Portable,
+    /// AVX2 and FMA: 8 floats at a time.
+    #[cfg(target_arch = "x86_64")]
+    Avx2(pulp::x86::V3),
+    /// AVX-512 (F, BW, CD, DQ, VL): 16 floats at a time.
+    #[cfg(target_arch = "x86_64")]
+    Avx512(pulp::x86::V4),
+}
+
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(_) => "avx512",
+        }
+    }
+
+    /// All that this machine has, the best last.
+    fn available() -> Vec<Self> {
+        #[allow(unused_mut, reason = "changed on some targets only")]
+        let mut levels = vec![Self::Portable];
+        #[cfg(target_arch = "x86_64")]
+        {
+            levels.extend(pulp::x86::V3::try_new().map(Self::Avx2));
+            levels.extend(pulp::x86::V4::try_new().map(Self::Avx512));
+        }
+        levels
+    }
+
+    fn best() -> Self {
+        Self::available().pop().unwrap_or(Self::Portable)
+    }
+}
+
+/// The names of the levels that this machine has, the best last.
+pub fn levels() -> Vec<&'static str> {
+    Level::available().into_iter().map(Level::name).collect()
+}
+
+/// The level in use: the best one unless [`VARIABLE`] names another.
+///
+/// # Errors
+/// When the variable names none of [`levels`].
+pub fn check() -> Result<&'static str, String> {
+    match std::env::var(VARIABLE) {
+        Ok(name) if !levels().contains(&name.as_str()) => {
+            Err(format!("{VARIABLE} is {name:?}; this machine has {}", levels().join(", ")))
+        }
+        _ => Ok(level().name()),
+    }
+}
+
+/// The level in use, decided once.
+pub(crate) fn level() -> Level {
+    static LEVEL: OnceLock<Level> = OnceLock::new();
+    *LEVEL.get_or_init(|| {
+        let wanted = std::env::var(VARIABLE).unwrap_or_default();
+        Level::available().into_iter().find(|l| l.name() == wanted).unwrap_or_else(Level::best)
+    })
+}
+
+/// Runs `kernel` compiled for the level in use. The kernel and what it calls must be
+/// `#[inline(always)]` to profit.
+#[inline(always)]
+pub(crate) fn vectorised<R>(kernel: impl FnOnce() -> R) -> R {
+    match level() {
+        Level::Portable => kernel(),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2(v3) => v3.vectorize(kernel),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512(v4) => v4.vectorize(kernel),
+    }
+}

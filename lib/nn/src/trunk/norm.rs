@@ -1,0 +1,294 @@
+//! A batch norm and its activation, applied where the next layer reads: what a convolution leaves is stored as it is,
+//! with the numbers that turn it into the next layer's input.
+
+use super::buffer::Pooled;
+use crate::layers::{BatchNorm, Pass, Statistics};
+use crate::ops::activation::{Function, with_activation};
+use crate::ops::batch_norm::{Moments, Statistics as Moved};
+use crate::ops::simd::vectorised;
+use candle_core::{Result, Var};
+use cream_arch::Activation;
+
+/// `f(z)`, `z = (x - mean) * scale + bias`, one of each per channel.
+#[derive(Debug)]
+pub(crate) struct Norm<T> {
+    pub(crate) mean: Vec<T>,
+    pub(crate) scale: Vec<T>,
+    pub(crate) bias: Vec<T>,
+    pub(crate) activation: Activation,
+    /// Variance plus epsilon, and the rows it was taken over: for the backward pass.
+    variance: Vec<f64>,
+    scale_wide: Vec<f64>,
+    rows: usize,
+}
+
+/// The backward pass through the statistics: `dx = g * scale + (x - mean) * a + b`, where g is the gradient of z.
+#[derive(Debug)]
+pub(crate) struct NormGradient<T> {
+    a: Vec<T>,
+    b: Vec<T>,
+    pub(crate) weight: Vec<f64>,
+    pub(crate) bias: Vec<f64>,
+}
+
+/// Sums over rows of `g (x - mean)` and of `g`, one of each per channel.
+#[derive(Debug)]
+pub(crate) struct Sums {
+    pub(crate) gx: Vec<f64>,
+    pub(crate) g: Vec<f64>,
+}
+
+impl Sums {
+    pub(crate) fn zeros(channels: usize) -> Self {
+        Self { gx: vec![0.0; channels], g: vec![0.0; channels] }
+    }
+
+    /// Adds another piece's.
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (sum, v) in self.gx.iter_mut().zip(&other.gx) {
+            *sum += v;
+        }
+        for (sum, v) in self.g.iter_mut().zip(&other.g) {
+            *sum += v;
+        }
+    }
+
+    /// The sum of pieces in their order.
+    pub(crate) fn total<'a>(channels: usize, pieces: impl Iterator<Item = &'a Self>) -> Self {
+        let mut total = Self::zeros(channels);
+        pieces.for_each(|piece| total.add(piece));
+        total
+    }
+}
+
+impl<T: Pooled> Norm<T> {
+    /// The norm with the statistics of this batch, which also move the running ones as the pass says.
+    pub(crate) fn of_batch(layer: &BatchNorm, pieces: &[Moments<T>], pass: &Pass) -> Result<Self> {
+        let statistics = Moved::combined(pieces, layer.weight.elem_count());
+        if statistics.rows < 2 {
+            candle_core::bail!(
+                "batch norm in training needs more than one value per channel; use a larger batch or image"
+            );
+        }
+        layer.observe(&statistics, pass)?;
+        let wide = |v: &Var| v.to_dtype(candle_core::DType::F64)?.to_vec1::<f64>();
+        let (weight, bias) = (wide(&layer.weight)?, wide(&layer.bias)?);
+        let variance: Vec<f64> = statistics.variance.iter().map(|v| v + pass.epsilon).collect();
+        Ok(Self::new(layer, statistics.mean, (weight, bias), variance, statistics.rows))
+    }
+
+    fn new(
+        layer: &BatchNorm,
+        mean: Vec<f64>,
+        (weight, bias): (Vec<f64>, Vec<f64>),
+        variance: Vec<f64>,
+        rows: usize,
+    ) -> Self {
+        let scale_wide: Vec<f64> =
+            weight.iter().zip(&variance).map(|(w, v)| w / v.sqrt()).collect();
+        let narrow = |v: &[f64]| v.iter().map(|&v| T::from_f64(v)).collect();
+        Self {
+            mean: narrow(&mean),
+            scale: narrow(&scale_wide),
+            bias: narrow(&bias),
+            activation: layer.activation,
+            variance,
+            scale_wide,
+            rows,
+        }
+    }
+
+    pub(crate) fn channels(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// `out = f(z)` on rows.
+    pub(crate) fn activate(&self, x: &[T], out: &mut [T]) {
+        with_activation!(self.activation, F => vectorised(#[inline(always)] || {
+            for (x, out) in x.chunks_exact(self.mean.len()).zip(out.chunks_exact_mut(self.mean.len())) {
+                self.each(x, |c, z, _| out[c] = F::value(z));
+            }
+        }));
+    }
+
+    /// `out = f(z) + other` on rows.
+    pub(crate) fn activate_and_add(&self, x: &[T], other: &[T], out: &mut [T]) {
+        let n = self.mean.len();
+        with_activation!(self.activation, F => vectorised(#[inline(always)] || {
+            let rows = x.chunks_exact(n).zip(other.chunks_exact(n));
+            for ((x, other), out) in rows.zip(out.chunks_exact_mut(n)) {
+                let other = &other[..x.len()];
+                self.each(x, |c, z, _| out[c] = F::value(z) + other[c]);
+            }
+        }));
+    }
+
+    /// `out = f(z)` and `slope = f'(z)` on rows.
+    pub(crate) fn activate_with_slope(&self, x: &[T], out: &mut [T], slope: &mut [T]) {
+        let n = self.mean.len();
+        with_activation!(self.activation, F => vectorised(#[inline(always)] || {
+            let rows = x.chunks_exact(n).zip(slope.chunks_exact_mut(n));
+            for ((x, slope), out) in rows.zip(out.chunks_exact_mut(n)) {
+                let slope = &mut slope[..x.len()];
+                self.each(x, |c, z, _| {
+                    out[c] = F::value(z);
+                    slope[c] = F::slope(z);
+                });
+            }
+        }));
+    }
+
+    /// `sums += f(z)`, per channel over rows.
+    pub(crate) fn sum_activated(&self, x: &[T], sums: &mut [T]) {
+        with_activation!(self.activation, F => vectorised(#[inline(always)] || {
+            for x in x.chunks_exact(self.mean.len()) {
+                let sums = &mut sums[..x.len()];
+                self.each(x, |c, z, _| sums[c] += F::value(z));
+            }
+        }));
+    }
+
+    /// `g = (g * gate + pooled) * f'(z)` on the rows of one image, and adds what the backward pass needs to `sums`.
+    pub(crate) fn gated_gradient(
+        &self,
+        x: &[T],
+        g: &mut [T],
+        gate: &[T],
+        pooled: &[T],
+        sums: &mut Sums,
+    ) {
+        let n = self.mean.len();
+        let mut piece = (vec![T::zero(); n], vec![T::zero(); n]);
+        with_activation!(self.activation, F => vectorised(#[inline(always)] || {
+            let (gx, gs) = (&mut piece.0[..n], &mut piece.1[..n]);
+            let (gate, pooled) = (&gate[..n], &pooled[..n]);
+            for (x, g) in x.chunks_exact(n).zip(g.chunks_exact_mut(n)) {
+                self.each(x, |c, z, centred| {
+                    let v = (g[c] * gate[c] + pooled[c]) * F::slope(z);
+                    g[c] = v;
+                    gx[c] += v * centred;
+                    gs[c] += v;
+                });
+            }
+        }));
+        sums.take_in(&piece.0, &piece.1);
+    }
+
+    /// `g = g * f'(z)` on rows, and adds to `sums`.
+    pub(crate) fn gradient(&self, x: &[T], g: &mut [T], sums: &mut Sums) {
+        let n = self.mean.len();
+        let mut piece = (vec![T::zero(); n], vec![T::zero(); n]);
+        with_activation!(self.activation, F => vectorised(#[inline(always)] || {
+            let (gx, gs) = (&mut piece.0[..n], &mut piece.1[..n]);
+            for (x, g) in x.chunks_exact(n).zip(g.chunks_exact_mut(n)) {
+                self.each(x, |c, z, centred| {
+                    let v = g[c] * F::slope(z);
+                    g[c] = v;
+                    gx[c] += v * centred;
+                    gs[c] += v;
+                });
+            }
+        }));
+        sums.take_in(&piece.0, &piece.1);
+    }
+
+    /// Adds to `sums` what rows of the gradient of z give, for a norm without activation.
+    pub(crate) fn sum_linear(&self, x: &[T], g: &[T], sums: &mut Sums) {
+        let n = self.mean.len();
+        let mut piece = (vec![T::zero(); n], vec![T::zero(); n]);
+        vectorised(
+            #[inline(always)]
+            || {
+                let (gx, gs, mean) = (&mut piece.0[..n], &mut piece.1[..n], &self.mean[..n]);
+                for (x, g) in x.chunks_exact(n).zip(g.chunks_exact(n)) {
+                    for c in 0..n {
+                        gx[c] += g[c] * (x[c] - mean[c]);
+                        gs[c] += g[c];
+                    }
+                }
+            },
+        );
+        sums.take_in(&piece.0, &piece.1);
+    }
+
+    /// `g = g * slope` on rows, the slope being known, and adds to `sums`.
+    pub(crate) fn gradient_by_slope(&self, x: &[T], slope: &[T], g: &mut [T], sums: &mut Sums) {
+        let n = self.mean.len();
+        let mut piece = (vec![T::zero(); n], vec![T::zero(); n]);
+        vectorised(
+            #[inline(always)]
+            || {
+                let (gx, gs, mean) = (&mut piece.0[..n], &mut piece.1[..n], &self.mean[..n]);
+                let rows = x.chunks_exact(n).zip(slope.chunks_exact(n));
+                for ((x, slope), g) in rows.zip(g.chunks_exact_mut(n)) {
+                    for c in 0..n {
+                        let v = g[c] * slope[c];
+                        g[c] = v;
+                        gx[c] += v * (x[c] - mean[c]);
+                        gs[c] += v;
+                    }
+                }
+            },
+        );
+        sums.take_in(&piece.0, &piece.1);
+    }
+
+    /// Calls `f(channel, z, x - mean)` for one row.
+    #[inline(always)]
+    fn each(&self, x: &[T], mut f: impl FnMut(usize, T, T)) {
+        let n = x.len();
+        let (mean, scale, bias) = (&self.mean[..n], &self.scale[..n], &self.bias[..n]);
+        for c in 0..n {
+            let centred = x[c] - mean[c];
+            f(c, centred * scale[c] + bias[c], centred);
+        }
+    }
+
+    /// The backward pass through the statistics, from the sums over all rows.
+    pub(crate) fn differentiate(&self, sums: Sums) -> NormGradient<T> {
+        let m = self.rows as f64;
+        let channels = 0..self.variance.len();
+        let a = |c: usize| -self.scale_wide[c] * sums.gx[c] / self.variance[c] / m;
+        let b = |c: usize| -self.scale_wide[c] * sums.g[c] / m;
+        NormGradient {
+            a: channels.clone().map(|c| T::from_f64(a(c))).collect(),
+            b: channels.clone().map(|c| T::from_f64(b(c))).collect(),
+            weight: channels.map(|c| sums.gx[c] / self.variance[c].sqrt()).collect(),
+            bias: sums.g,
+        }
+    }
+
+    /// `out = dx` on rows, from the gradient g of z.
+    pub(crate) fn input_gradient(&self, by: &NormGradient<T>, x: &[T], g: &[T], out: &mut [T]) {
+        let n = self.mean.len();
+        vectorised(
+            #[inline(always)]
+            || {
+                let (mean, scale, a, b) =
+                    (&self.mean[..n], &self.scale[..n], &by.a[..n], &by.b[..n]);
+                let rows = x.chunks_exact(n).zip(g.chunks_exact(n));
+                for ((x, g), out) in rows.zip(out.chunks_exact_mut(n)) {
+                    for c in 0..n {
+                        out[c] = g[c] * scale[c] + (x[c] - mean[c]) * a[c] + b[c];
+                    }
+                }
+            },
+        );
+    }
+}
+
+impl Sums {
+    fn take_in<T: Pooled>(&mut self, gx: &[T], g: &[T]) {
+        for (sum, v) in self.gx.iter_mut().zip(gx) {
+            *sum += v.to_f64();
+        }
+        for (sum, v) in self.g.iter_mut().zip(g) {
+            *sum += v.to_f64();
+        }
+    }
+}
+
+/// Whether a pass normalises with the statistics of its batch.
+pub(crate) fn uses_batch(pass: &Pass) -> bool {
+    pass.statistics != Statistics::Running
+}
