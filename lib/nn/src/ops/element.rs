@@ -12,8 +12,6 @@ pub(crate) trait Element: WithDType + std::ops::Neg<Output = Self> {
     fn ln(self) -> Self;
     /// Square root.
     fn sqrt(self) -> Self;
-    /// self * b + c, rounded once; a call of a library function where the instructions lack it.
-    fn fused(self, b: Self, c: Self) -> Self;
     /// The elements of a storage of this type, to be changed in place.
     fn elements_mut(storage: &mut CpuStorage) -> Option<&mut [Self]>;
 
@@ -74,11 +72,6 @@ impl Element for f32 {
         f32::sqrt(self)
     }
 
-    #[inline(always)]
-    fn fused(self, b: f32, c: f32) -> f32 {
-        self.mul_add(b, c)
-    }
-
     fn elements_mut(storage: &mut CpuStorage) -> Option<&mut [f32]> {
         match storage {
             CpuStorage::F32(values) => Some(values),
@@ -101,11 +94,6 @@ impl Element for f64 {
     #[inline(always)]
     fn sqrt(self) -> f64 {
         f64::sqrt(self)
-    }
-
-    #[inline(always)]
-    fn fused(self, b: f64, c: f64) -> f64 {
-        self.mul_add(b, c)
     }
 
     fn elements_mut(storage: &mut CpuStorage) -> Option<&mut [f64]> {

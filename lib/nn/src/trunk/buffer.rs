@@ -3,7 +3,7 @@
 //! A step needs hundreds of megabytes for moments each. Given back to the system and asked for again, every page of
 //! them would be cleared and mapped anew, which costs more than the arithmetic on it.
 
-use crate::ops::Element;
+use crate::ops::simd::Lanes;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -33,7 +33,7 @@ impl<T> Pool<T> {
 }
 
 /// An element with a pool of its own.
-pub(crate) trait Pooled: Element {
+pub(crate) trait Pooled: Lanes {
     fn pool() -> &'static Mutex<Pool<Self>>;
 }
 

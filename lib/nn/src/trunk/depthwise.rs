@@ -7,7 +7,7 @@
 use super::buffer::{Buffer, Pooled};
 use super::norm::{Norm, Sums};
 use super::pointwise::{OutputGradient, images_per_group};
-use super::rows::{Tap, weight_gradient_row, weighted_row};
+use super::rows::{Steps, Tap, weight_gradient_row, weighted_row};
 use crate::ops::Window;
 use crate::ops::batch_norm::Moments;
 use rayon::prelude::*;
@@ -115,7 +115,8 @@ impl<T: Pooled> Shape<T> {
                 })
                 .collect();
             let out = &mut y[oh * row..(oh + 1) * row];
-            weighted_row(out, 1, w.out_width, &taps, w.stride, self.channels);
+            let steps = Steps { source: w.stride, out: 1 };
+            weighted_row(out, &taps, steps, w.out_width, self.channels);
             let end = (oh + 1) * row;
             if end - measured >= PIECE || oh + 1 == w.out_height {
                 moments.push(Moments::of(&y[measured..end], self.channels));
@@ -305,7 +306,8 @@ impl<'a, T: Pooled> Sweep<'a, T> {
                 })
                 .collect();
             let count = (w.width - first).div_ceil(w.stride);
-            weighted_row(&mut g[first * c..], w.stride, count, &taps, 1, c);
+            let steps = Steps { source: 1, out: w.stride };
+            weighted_row(&mut g[first * c..], &taps, steps, count, c);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The inner loops of depthwise convolutions, on rows of pixels `[W, C]` that have all the zeros they need around them.
 //!
-//! A block of channels of a few pixels stays in vector registers over all taps.
+//! A few vectors of channels of a few pixels stay in registers over all taps.
 
-use crate::ops::Element;
-use crate::ops::simd::vectorised;
+use crate::ops::simd::{Lanes, Level, level};
+use pulp::Simd;
 
 /// One term of a weighted sum of rows.
 #[derive(Clone, Copy)]
@@ -14,104 +14,139 @@ pub(crate) struct Tap<'a, T> {
     pub(crate) weight: &'a [T],
 }
 
-/// `out[j * out_step, c] = sum over taps of source[j * step, c] * weight[c]` for j below `count`; steps are in pixels.
-pub(crate) fn weighted_row<T: Element>(
+/// Distances along a row, in pixels.
+#[derive(Clone, Copy)]
+pub(crate) struct Steps {
+    /// Between pixels that neighbouring outputs take.
+    pub(crate) source: usize,
+    /// Between the outputs.
+    pub(crate) out: usize,
+}
+
+macro_rules! with_level {
+    ($f:ident($($argument:expr),*)) => {
+        match level() {
+            Level::Portable => $f(pulp::Scalar, $($argument),*),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2(v3) => v3.vectorize(#[inline(always)] || $f(v3, $($argument),*)),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512(v4) => v4.vectorize(#[inline(always)] || $f(v4, $($argument),*)),
+        }
+    };
+}
+
+/// `out[j * steps.out, c] = sum over taps of source[j * steps.source, c] * weight[c]` for j below `count`.
+pub(crate) fn weighted_row<T: Lanes>(
     out: &mut [T],
-    out_step: usize,
-    count: usize,
     taps: &[Tap<'_, T>],
-    step: usize,
+    steps: Steps,
+    count: usize,
     channels: usize,
 ) {
     let needed = |step: usize| (count - 1) * step * channels + channels;
-    assert!(count > 0 && out.len() >= needed(out_step));
+    assert!(count > 0 && out.len() >= needed(steps.out));
     for tap in taps {
-        assert!(tap.source.len() >= needed(step) && tap.weight.len() >= channels);
+        assert!(tap.source.len() >= needed(steps.source) && tap.weight.len() >= channels);
     }
-    vectorised(
-        #[inline(always)]
-        || {
-            let mut c = 0;
-            while c + 16 <= channels {
-                block_of_row::<T, 16>(out, out_step, count, taps, step, channels, c);
-                c += 16;
-            }
-            while c + 8 <= channels {
-                block_of_row::<T, 8>(out, out_step, count, taps, step, channels, c);
-                c += 8;
-            }
-            while c < channels {
-                block_of_row::<T, 1>(out, out_step, count, taps, step, channels, c);
-                c += 1;
-            }
-        },
-    );
+    with_level!(weighted_channels(out, taps, steps, count, channels));
 }
 
 #[inline(always)]
-fn block_of_row<T: Element, const B: usize>(
+fn weighted_channels<T: Lanes, S: Simd>(
+    simd: S,
     out: &mut [T],
-    out_step: usize,
-    count: usize,
     taps: &[Tap<'_, T>],
-    step: usize,
+    steps: Steps,
+    count: usize,
+    channels: usize,
+) {
+    let lanes = T::lanes::<S>();
+    let mut c = 0;
+    // SAFETY (of all three): c plus the block is at most the channels, and `weighted_row` has asserted the lengths.
+    while c + 2 * lanes <= channels {
+        unsafe { weighted_block::<T, S, 2>(simd, out, taps, steps, count, channels, c) };
+        c += 2 * lanes;
+    }
+    while c + lanes <= channels {
+        unsafe { weighted_block::<T, S, 1>(simd, out, taps, steps, count, channels, c) };
+        c += lanes;
+    }
+    while c < channels {
+        unsafe {
+            weighted_block::<T, pulp::Scalar, 1>(pulp::Scalar, out, taps, steps, count, channels, c)
+        };
+        c += 1;
+    }
+}
+
+/// W vectors of channels from c on, of every output.
+///
+/// # Safety
+/// Slices must have the lengths that [`weighted_row`] asserts, and the vectors must lie inside the channels.
+#[inline(always)]
+unsafe fn weighted_block<T: Lanes, S: Simd, const W: usize>(
+    simd: S,
+    out: &mut [T],
+    taps: &[Tap<'_, T>],
+    steps: Steps,
+    count: usize,
     channels: usize,
     c: usize,
 ) {
     let mut j = 0;
     while j + 4 <= count {
-        let sums = sum_of_taps::<T, B, 4>(taps, step, channels, c, j);
-        for (p, sum) in sums.iter().enumerate() {
-            let at = (j + p) * out_step * channels + c;
-            out[at..at + B].copy_from_slice(sum);
-        }
+        // SAFETY: the caller's promise; j + 4 <= count.
+        unsafe { weighted_pixels::<T, S, W, 4>(simd, out, taps, steps, j, channels, c) };
         j += 4;
     }
     while j < count {
-        let [sum] = sum_of_taps::<T, B, 1>(taps, step, channels, c, j);
-        let at = j * out_step * channels + c;
-        out[at..at + B].copy_from_slice(&sum);
+        // SAFETY: the caller's promise; j < count.
+        unsafe { weighted_pixels::<T, S, W, 1>(simd, out, taps, steps, j, channels, c) };
         j += 1;
     }
 }
 
-/// Channels c..c + B of output pixels j..j + P.
+/// P outputs from j on.
+///
+/// # Safety
+/// As [`weighted_block`], and j + P must be at most the count.
 #[inline(always)]
-fn sum_of_taps<T: Element, const B: usize, const P: usize>(
+unsafe fn weighted_pixels<T: Lanes, S: Simd, const W: usize, const P: usize>(
+    simd: S,
+    out: &mut [T],
     taps: &[Tap<'_, T>],
-    step: usize,
+    steps: Steps,
+    j: usize,
     channels: usize,
     c: usize,
-    j: usize,
-) -> [[T; B]; P] {
-    let mut sums = [[T::zero(); B]; P];
+) {
+    let lanes = T::lanes::<S>();
+    let mut sums = [[T::splat(simd, T::zero()); W]; P];
     for tap in taps {
-        // SAFETY: c + B <= channels and j + P <= count, for which `weighted_row` has asserted the lengths.
-        let weight = unsafe { block::<T, B>(tap.weight, c) };
-        for (p, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: as above.
-            let x = unsafe { block::<T, B>(tap.source, (j + p) * step * channels + c) };
-            for i in 0..B {
-                sum[i] += x[i] * weight[i];
+        for w in 0..W {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let weight = T::load::<S>(tap.weight.as_ptr().add(c + w * lanes));
+                for (p, sums) in sums.iter_mut().enumerate() {
+                    let at = (j + p) * steps.source * channels + c + w * lanes;
+                    let x = T::load::<S>(tap.source.as_ptr().add(at));
+                    sums[w] = T::mul_add(simd, x, weight, sums[w]);
+                }
             }
         }
     }
-    sums
-}
-
-/// `values[at..at + B]`.
-///
-/// # Safety
-/// The range must lie inside the slice.
-#[inline(always)]
-unsafe fn block<T, const B: usize>(values: &[T], at: usize) -> &[T; B] {
-    debug_assert!(at + B <= values.len());
-    // SAFETY: the caller's promise; an array has the alignment of its elements.
-    unsafe { &*values.as_ptr().add(at).cast::<[T; B]>() }
+    for (p, sums) in sums.iter().enumerate() {
+        for (w, &sum) in sums.iter().enumerate() {
+            let at = (j + p) * steps.out * channels + c + w * lanes;
+            debug_assert!(at + lanes <= out.len());
+            // SAFETY: the caller's promise.
+            unsafe { T::store::<S>(out.as_mut_ptr().add(at), sum) };
+        }
+    }
 }
 
 /// `sums[b, c] += sum over j of dy[j, c] * x[j * step + b, c]` for every tap b of one kernel row.
-pub(crate) fn weight_gradient_row<T: Element>(
+pub(crate) fn weight_gradient_row<T: Lanes>(
     sums: &mut [T],
     dy: &[T],
     x: &[T],
@@ -120,50 +155,70 @@ pub(crate) fn weight_gradient_row<T: Element>(
 ) {
     let (taps, count) = (sums.len() / channels, dy.len() / channels);
     assert!(count > 0 && x.len() >= ((count - 1) * step + taps) * channels);
-    vectorised(
-        #[inline(always)]
-        || {
-            let mut b = 0;
-            while b < taps {
-                let (sums, x) = (&mut sums[b * channels..], &x[b * channels..]);
-                b += match taps - b {
-                    7.. => taps_of_row::<T, 8, 7>(sums, dy, x, step, channels),
-                    5.. => taps_of_row::<T, 16, 5>(sums, dy, x, step, channels),
-                    3.. => taps_of_row::<T, 16, 3>(sums, dy, x, step, channels),
-                    _ => taps_of_row::<T, 16, 1>(sums, dy, x, step, channels),
-                };
-            }
-        },
-    );
+    with_level!(gradient_taps(sums, dy, x, step, channels));
+}
+
+#[inline(always)]
+fn gradient_taps<T: Lanes, S: Simd>(
+    simd: S,
+    sums: &mut [T],
+    dy: &[T],
+    x: &[T],
+    step: usize,
+    channels: usize,
+) {
+    let taps = sums.len() / channels;
+    let mut b = 0;
+    while b < taps {
+        let (sums, x) = (&mut sums[b * channels..], &x[b * channels..]);
+        b += match taps - b {
+            7.. => gradient_channels::<T, S, 1, 7>(simd, sums, dy, x, step, channels),
+            5.. => gradient_channels::<T, S, 2, 5>(simd, sums, dy, x, step, channels),
+            3.. => gradient_channels::<T, S, 2, 3>(simd, sums, dy, x, step, channels),
+            _ => gradient_channels::<T, S, 2, 1>(simd, sums, dy, x, step, channels),
+        };
+    }
 }
 
 /// The first K taps; returns K.
 #[inline(always)]
-fn taps_of_row<T: Element, const B: usize, const K: usize>(
+fn gradient_channels<T: Lanes, S: Simd, const W: usize, const K: usize>(
+    simd: S,
     sums: &mut [T],
     dy: &[T],
     x: &[T],
     step: usize,
     channels: usize,
 ) -> usize {
+    assert!(sums.len() >= K * channels);
+    let lanes = T::lanes::<S>();
     let mut c = 0;
-    while c + B <= channels {
-        block_of_taps::<T, B, K>(sums, dy, x, step, channels, c);
-        c += B;
+    // SAFETY (of all three): c plus the block is at most the channels, and `weight_gradient_row` has asserted the lengths.
+    while c + W * lanes <= channels {
+        unsafe { gradient_block::<T, S, W, K>(simd, sums, dy, x, step, channels, c) };
+        c += W * lanes;
     }
-    while c + 8 <= channels {
-        block_of_taps::<T, 8, K>(sums, dy, x, step, channels, c);
-        c += 8;
+    while c + lanes <= channels {
+        unsafe { gradient_block::<T, S, 1, K>(simd, sums, dy, x, step, channels, c) };
+        c += lanes;
     }
     while c < channels {
-        block_of_taps::<T, 1, K>(sums, dy, x, step, channels, c);
+        unsafe {
+            gradient_block::<T, pulp::Scalar, 1, K>(pulp::Scalar, sums, dy, x, step, channels, c)
+        };
         c += 1;
     }
     K
 }
 
+/// W vectors of channels from c on, of K taps.
+///
+/// # Safety
+/// Slices must have the lengths that [`weight_gradient_row`] asserts, K taps of sums, and the vectors must lie inside
+/// the channels.
 #[inline(always)]
-fn block_of_taps<T: Element, const B: usize, const K: usize>(
+unsafe fn gradient_block<T: Lanes, S: Simd, const W: usize, const K: usize>(
+    simd: S,
     sums: &mut [T],
     dy: &[T],
     x: &[T],
@@ -171,21 +226,28 @@ fn block_of_taps<T: Element, const B: usize, const K: usize>(
     channels: usize,
     c: usize,
 ) {
-    let mut acc = [[T::zero(); B]; K];
-    for j in 0..dy.len() / channels {
-        // SAFETY: j is below the count and c + B <= channels, for which `weight_gradient_row` has asserted the lengths.
-        let dy = unsafe { block::<T, B>(dy, j * channels + c) };
-        for (b, acc) in acc.iter_mut().enumerate() {
-            // SAFETY: as above, with b < K <= taps.
-            let x = unsafe { block::<T, B>(x, (j * step + b) * channels + c) };
-            for i in 0..B {
-                acc[i] += dy[i] * x[i];
+    let lanes = T::lanes::<S>();
+    let mut acc = [[T::splat(simd, T::zero()); W]; K];
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (mut dy, mut x, count) = (dy.as_ptr().add(c), x.as_ptr().add(c), dy.len() / channels);
+        for _ in 0..count {
+            for w in 0..W {
+                let d = T::load::<S>(dy.add(w * lanes));
+                for (b, acc) in acc.iter_mut().enumerate() {
+                    let x = T::load::<S>(x.add(b * channels + w * lanes));
+                    acc[w] = T::mul_add(simd, d, x, acc[w]);
+                }
             }
+            // Past the end after the last pixel, where nothing is read any more.
+            dy = dy.wrapping_add(channels);
+            x = x.wrapping_add(step * channels);
         }
-    }
-    for (b, acc) in acc.iter().enumerate() {
-        for (sum, &v) in sums[b * channels + c..].iter_mut().zip(acc) {
-            *sum += v;
+        for (b, acc) in acc.iter().enumerate() {
+            for (w, &v) in acc.iter().enumerate() {
+                let at = sums.as_mut_ptr().add(b * channels + c + w * lanes);
+                T::store::<S>(at, T::plus(simd, T::load::<S>(at), v));
+            }
         }
     }
 }

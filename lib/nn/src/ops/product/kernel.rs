@@ -1,35 +1,35 @@
 //! The tiles: M rows by N columns of the result in registers, for the vectors of each level.
 
 use super::Strided;
-use crate::ops::element::Element;
-use crate::ops::simd::{Level, level};
+use crate::ops::simd::{Lanes, Level, level};
+use pulp::Simd;
 
-/// Runs `$body` with constants for the level in use: rows of a tile, of the tile that takes what is left over,
-/// columns of a tile, and whether multiplication and addition are fused.
+/// Calls a function compiled for the level in use, with the shape of its tiles: rows, rows of the tile that takes what
+/// is left over, vectors in a row.
 macro_rules! with_tile {
     (<$t:ty> $f:ident($($argument:expr),*)) => {
         match level() {
-            Level::Portable => $f::<$t, 4, 2, 8, false>($($argument),*),
+            Level::Portable => $f::<$t, pulp::Scalar, 2, 1, 8>(pulp::Scalar, $($argument),*),
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2(v3) => v3.vectorize(#[inline(always)] || $f::<$t, 6, 2, 16, true>($($argument),*)),
+            Level::Avx2(v3) => v3.vectorize(#[inline(always)] || $f::<$t, _, 6, 2, 2>(v3, $($argument),*)),
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512(v4) => v4.vectorize(#[inline(always)] || $f::<$t, 12, 4, 32, true>($($argument),*)),
+            Level::Avx512(v4) => v4.vectorize(#[inline(always)] || $f::<$t, _, 12, 4, 2>(v4, $($argument),*)),
         }
     };
 }
 
 /// B `[k, n]` as panels `[n / N][k][N]`.
-pub(super) fn packed_columns<T: Element>(out: &mut Vec<T>, b: Strided<'_, T>, k: usize, n: usize) {
+pub(super) fn packed_columns<T: Lanes>(out: &mut Vec<T>, b: Strided<'_, T>, k: usize, n: usize) {
     with_tile!(<T> pack_columns(out, b, k, n));
 }
 
 /// The transpose of A `[rows, m]` as tiles `[m / M][rows][M]`.
-pub(super) fn packed_rows<T: Element>(out: &mut Vec<T>, a: &[T], m: usize) {
+pub(super) fn packed_rows<T: Lanes>(out: &mut Vec<T>, a: &[T], m: usize) {
     with_tile!(<T> pack_rows(out, a, m));
 }
 
 /// C `[m, n]` = A `[m, k]` times panels of B `[k, n]`, or that added to C.
-pub(super) fn rows_times_panels<T: Element>(
+pub(super) fn rows_times_panels<T: Lanes>(
     a: &[T],
     inner: (usize, usize),
     panels: &[T],
@@ -40,7 +40,7 @@ pub(super) fn rows_times_panels<T: Element>(
 }
 
 /// C `[m, n]` += tiles of A^T times panels of B `[k, n]`.
-pub(super) fn tiles_times_panels<T: Element>(
+pub(super) fn tiles_times_panels<T: Lanes>(
     tiles: &[T],
     m: usize,
     inner: (usize, usize),
@@ -51,19 +51,21 @@ pub(super) fn tiles_times_panels<T: Element>(
 }
 
 #[inline(always)]
-fn pack_columns<T: Element, const M: usize, const M2: usize, const N: usize, const FMA: bool>(
+fn pack_columns<T: Lanes, S: Simd, const M: usize, const R: usize, const W: usize>(
+    _: S,
     out: &mut Vec<T>,
     b: Strided<'_, T>,
     k: usize,
     n: usize,
 ) {
-    out.resize(n.div_ceil(N) * k * N, T::zero());
-    for (p, panel) in out.chunks_exact_mut((k * N).max(1)).enumerate() {
-        let (first, width) = (p * N, N.min(n - p * N));
-        for (i, row) in panel.chunks_exact_mut(N).enumerate() {
+    let columns = W * T::lanes::<S>();
+    out.resize(n.div_ceil(columns) * k * columns, T::zero());
+    for (p, panel) in out.chunks_exact_mut((k * columns).max(1)).enumerate() {
+        let (first, width) = (p * columns, columns.min(n - p * columns));
+        for (i, row) in panel.chunks_exact_mut(columns).enumerate() {
             let start = i * b.row + first * b.column;
-            if b.column == 1 && width == N {
-                row.copy_from_slice(&b.values[start..start + N]);
+            if b.column == 1 && width == columns {
+                row.copy_from_slice(&b.values[start..start + columns]);
             } else {
                 for (j, v) in row.iter_mut().enumerate() {
                     *v = if j < width { b.values[start + j * b.column] } else { T::zero() };
@@ -74,7 +76,8 @@ fn pack_columns<T: Element, const M: usize, const M2: usize, const N: usize, con
 }
 
 #[inline(always)]
-fn pack_rows<T: Element, const M: usize, const M2: usize, const N: usize, const FMA: bool>(
+fn pack_rows<T: Lanes, S: Simd, const M: usize, const R: usize, const W: usize>(
+    _: S,
     out: &mut Vec<T>,
     a: &[T],
     m: usize,
@@ -95,49 +98,53 @@ fn pack_rows<T: Element, const M: usize, const M2: usize, const N: usize, const 
 }
 
 #[inline(always)]
-fn all_rows<T: Element, const M: usize, const M2: usize, const N: usize, const FMA: bool>(
+fn all_rows<T: Lanes, S: Simd, const M: usize, const R: usize, const W: usize>(
+    simd: S,
     a: &[T],
     (k, n): (usize, usize),
     panels: &[T],
     c: &mut [T],
     accumulate: bool,
 ) {
+    let columns = W * T::lanes::<S>();
     let m = a.len() / k.max(1);
-    for (p, panel) in panels.chunks_exact((k * N).max(1)).enumerate() {
-        let (first, width) = (p * N, N.min(n - p * N));
+    for (p, panel) in panels.chunks_exact((k * columns).max(1)).enumerate() {
+        let (first, width) = (p * columns, columns.min(n - p * columns));
         let mut i = 0;
         while i + M <= m {
             let (a, c) = (&a[i * k..], &mut c[i * n + first..]);
-            tile::<T, M, N, FMA>(a, (k, 1), panel, c, n, (M, width), accumulate);
+            tile::<T, S, M, W>(simd, a, (k, 1), panel, c, n, (M, width), accumulate);
             i += M;
         }
-        while i + M2 <= m {
+        while i + R <= m {
             let (a, c) = (&a[i * k..], &mut c[i * n + first..]);
-            tile::<T, M2, N, FMA>(a, (k, 1), panel, c, n, (M2, width), accumulate);
-            i += M2;
+            tile::<T, S, R, W>(simd, a, (k, 1), panel, c, n, (R, width), accumulate);
+            i += R;
         }
         while i < m {
             let (a, c) = (&a[i * k..], &mut c[i * n + first..]);
-            tile::<T, 1, N, FMA>(a, (k, 1), panel, c, n, (1, width), accumulate);
+            tile::<T, S, 1, W>(simd, a, (k, 1), panel, c, n, (1, width), accumulate);
             i += 1;
         }
     }
 }
 
 #[inline(always)]
-fn all_tiles<T: Element, const M: usize, const M2: usize, const N: usize, const FMA: bool>(
+fn all_tiles<T: Lanes, S: Simd, const M: usize, const R: usize, const W: usize>(
+    simd: S,
     tiles: &[T],
     m: usize,
     (k, n): (usize, usize),
     panels: &[T],
     c: &mut [T],
 ) {
-    for (p, panel) in panels.chunks_exact((k * N).max(1)).enumerate() {
-        let (first, width) = (p * N, N.min(n - p * N));
+    let columns = W * T::lanes::<S>();
+    for (p, panel) in panels.chunks_exact((k * columns).max(1)).enumerate() {
+        let (first, width) = (p * columns, columns.min(n - p * columns));
         for (t, a) in tiles.chunks_exact((k * M).max(1)).enumerate() {
             let (i, height) = (t * M, M.min(m - t * M));
             let c = &mut c[i * n + first..];
-            tile::<T, M, N, FMA>(a, (1, M), panel, c, n, (height, width), true);
+            tile::<T, S, M, W>(simd, a, (1, M), panel, c, n, (height, width), true);
         }
     }
 }
@@ -145,7 +152,8 @@ fn all_tiles<T: Element, const M: usize, const M2: usize, const N: usize, const 
 /// `height` rows and `width` columns of a product, from element (i, k) of the left operand at
 /// `a[i * row + k * column]`.
 #[inline(always)]
-fn tile<T: Element, const M: usize, const N: usize, const FMA: bool>(
+fn tile<T: Lanes, S: Simd, const M: usize, const W: usize>(
+    simd: S,
     a: &[T],
     (row, column): (usize, usize),
     panel: &[T],
@@ -154,28 +162,60 @@ fn tile<T: Element, const M: usize, const N: usize, const FMA: bool>(
     (height, width): (usize, usize),
     accumulate: bool,
 ) {
-    let k = panel.len() / N;
+    let lanes = T::lanes::<S>();
+    let k = panel.len() / (W * lanes);
     assert!(k > 0 && (M - 1) * row + (k - 1) * column < a.len());
-    let mut sums = [[T::zero(); N]; M];
-    for (i, b) in panel.chunks_exact(N).enumerate() {
-        for (m, sums) in sums.iter_mut().enumerate() {
-            // SAFETY: m < M and i < k, so the index is at most the one asserted above.
-            let a = unsafe { *a.get_unchecked(m * row + i * column) };
-            for (sum, &b) in sums.iter_mut().zip(b) {
-                *sum = if FMA { a.fused(b, *sum) } else { a * b + *sum };
+    assert!((height - 1) * c_row + width <= c.len());
+    let mut sums = [[T::splat(simd, T::zero()); W]; M];
+    let (a, mut b) = (a.as_ptr(), panel.as_ptr());
+    for i in 0..k {
+        // SAFETY: i < k and m < M, so all indices are at most those asserted above; the panel has k rows of W vectors.
+        unsafe {
+            let mut columns = [T::splat(simd, T::zero()); W];
+            for (w, column) in columns.iter_mut().enumerate() {
+                *column = T::load::<S>(b.add(w * lanes));
             }
+            for (m, sums) in sums.iter_mut().enumerate() {
+                let a = T::splat(simd, *a.add(m * row + i * column));
+                for (sum, &b) in sums.iter_mut().zip(&columns) {
+                    *sum = T::mul_add(simd, a, b, *sum);
+                }
+            }
+            b = b.add(W * lanes);
         }
     }
-    for (m, sums) in sums.iter().enumerate().take(height) {
-        let c = &mut c[m * c_row..m * c_row + width];
-        if accumulate {
-            for (c, &sum) in c.iter_mut().zip(sums) {
-                *c += sum;
+    for (m, sums) in sums.iter().enumerate() {
+        if m < height {
+            store_row::<T, S, W>(simd, sums, &mut c[m * c_row..m * c_row + width], accumulate);
+        }
+    }
+}
+
+/// Puts one row of a tile where it belongs, the first of its columns where not all are wanted.
+#[inline(always)]
+fn store_row<T: Lanes, S: Simd, const W: usize>(
+    simd: S,
+    sums: &[T::Vector<S>; W],
+    c: &mut [T],
+    accumulate: bool,
+) {
+    let lanes = T::lanes::<S>();
+    for (w, &sum) in sums.iter().enumerate() {
+        let to = w * lanes;
+        if to + lanes <= c.len() {
+            // SAFETY: `lanes` elements lie at `to`.
+            unsafe {
+                let at = c.as_mut_ptr().add(to);
+                let sum = if accumulate { T::plus(simd, T::load::<S>(at), sum) } else { sum };
+                T::store::<S>(at, sum);
             }
-        } else if width == N {
-            c.copy_from_slice(sums);
-        } else {
-            c.copy_from_slice(&sums[..width]);
+        } else if to < c.len() {
+            let mut all = [T::zero(); 16];
+            // SAFETY: no vector has more than 16 lanes.
+            unsafe { T::store::<S>(all.as_mut_ptr(), sum) };
+            for (c, &sum) in c[to..].iter_mut().zip(&all) {
+                *c = if accumulate { *c + sum } else { sum };
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ mod kernel;
 #[cfg(test)]
 mod tests;
 
-use super::element::Element;
+use super::simd::Lanes;
 use kernel::{packed_columns, packed_rows};
 
 /// The right operand B `[k, n]`, cut into panels of `width` columns, each `[k, width]`, the last one
@@ -41,7 +41,7 @@ impl<'a, T> Strided<'a, T> {
     }
 }
 
-impl<T: Element> Panels<T> {
+impl<T: Lanes> Panels<T> {
     /// Packs B `[k, n]`.
     pub(crate) fn pack(b: Strided<'_, T>, k: usize, n: usize) -> Self {
         let mut panels = Self { values: Vec::new(), k, n };
@@ -57,7 +57,7 @@ impl<T: Element> Panels<T> {
 }
 
 /// `C = A B`, or `C = C + A B` with `accumulate`; A `[m, k]` row by row, C `[m, n]` row by row.
-pub(crate) fn multiply<T: Element>(a: &[T], b: &Panels<T>, c: &mut [T], accumulate: bool) {
+pub(crate) fn multiply<T: Lanes>(a: &[T], b: &Panels<T>, c: &mut [T], accumulate: bool) {
     debug_assert_eq!(a.len() / b.k.max(1), c.len() / b.n.max(1));
     kernel::rows_times_panels(a, (b.k, b.n), &b.values, c, accumulate);
 }
@@ -70,7 +70,7 @@ pub(crate) struct RowSum<T> {
     panels: Panels<T>,
 }
 
-impl<T: Element> RowSum<T> {
+impl<T: Lanes> RowSum<T> {
     pub(crate) fn new() -> Self {
         let panels = Panels { values: Vec::new(), k: 0, n: 0 };
         Self { tiles: Vec::new(), panels }
