@@ -1,15 +1,34 @@
 //! Activations and their derivatives, as functions of one element.
 
-use super::Element;
+use super::lanes::Lanes;
 #[cfg(test)]
 use cream_arch::Activation;
+use pulp::{Scalar, Simd};
 
 /// An activation that a kernel is compiled for, so that its inner loop has no branch.
 pub(crate) trait Function {
+    /// f(z) of every lane.
+    fn value<T: Lanes, S: Simd>(simd: S, z: T::Vector<S>) -> T::Vector<S>;
+    /// f'(z) of every lane; at a corner the derivative from below, as in PyTorch.
+    fn slope<T: Lanes, S: Simd>(simd: S, z: T::Vector<S>) -> T::Vector<S>;
+
+    /// f(z) and f'(z), where finding them together is cheaper.
+    #[inline(always)]
+    fn both<T: Lanes, S: Simd>(simd: S, z: T::Vector<S>) -> (T::Vector<S>, T::Vector<S>) {
+        (Self::value::<T, S>(simd, z), Self::slope::<T, S>(simd, z))
+    }
+
     /// f(z).
-    fn value<T: Element>(z: T) -> T;
-    /// f'(z); at a corner the derivative from below, as in PyTorch.
-    fn slope<T: Element>(z: T) -> T;
+    #[inline(always)]
+    fn at<T: Lanes>(z: T) -> T {
+        T::only(Self::value::<T, Scalar>(Scalar, T::single(z)))
+    }
+
+    /// f'(z).
+    #[inline(always)]
+    fn slope_at<T: Lanes>(z: T) -> T {
+        T::only(Self::slope::<T, Scalar>(Scalar, T::single(z)))
+    }
 }
 
 /// z.
@@ -24,69 +43,80 @@ pub(crate) struct Swish;
 pub(crate) struct HSwish;
 
 #[inline(always)]
-fn number<T: Element>(v: f64) -> T {
-    T::from_f64(v)
+fn number<T: Lanes, S: Simd>(simd: S, v: f64) -> T::Vector<S> {
+    T::splat(simd, T::from_f64(v))
 }
 
 impl Function for Identity {
     #[inline(always)]
-    fn value<T: Element>(z: T) -> T {
+    fn value<T: Lanes, S: Simd>(_: S, z: T::Vector<S>) -> T::Vector<S> {
         z
     }
     #[inline(always)]
-    fn slope<T: Element>(_: T) -> T {
-        T::one()
+    fn slope<T: Lanes, S: Simd>(simd: S, _: T::Vector<S>) -> T::Vector<S> {
+        number::<T, S>(simd, 1.0)
     }
 }
 
 impl Function for Relu {
     #[inline(always)]
-    fn value<T: Element>(z: T) -> T {
-        z.maximum(T::zero())
+    fn value<T: Lanes, S: Simd>(simd: S, z: T::Vector<S>) -> T::Vector<S> {
+        let zero = number::<T, S>(simd, 0.0);
+        T::if_greater(simd, (zero, z), zero, z)
     }
     #[inline(always)]
-    fn slope<T: Element>(z: T) -> T {
-        if z > T::zero() { T::one() } else { T::zero() }
+    fn slope<T: Lanes, S: Simd>(simd: S, z: T::Vector<S>) -> T::Vector<S> {
+        let (zero, one) = (number::<T, S>(simd, 0.0), number::<T, S>(simd, 1.0));
+        T::if_greater(simd, (z, zero), one, zero)
     }
 }
 
 impl Function for Relu6 {
     #[inline(always)]
-    fn value<T: Element>(z: T) -> T {
-        z.maximum(T::zero()).minimum(number(6.0))
+    fn value<T: Lanes, S: Simd>(simd: S, z: T::Vector<S>) -> T::Vector<S> {
+        let six = number::<T, S>(simd, 6.0);
+        let z = Relu::value::<T, S>(simd, z);
+        T::if_greater(simd, (z, six), six, z)
     }
     #[inline(always)]
-    fn slope<T: Element>(z: T) -> T {
-        if z > T::zero() && z < number(6.0) { T::one() } else { T::zero() }
+    fn slope<T: Lanes, S: Simd>(simd: S, z: T::Vector<S>) -> T::Vector<S> {
+        let (zero, six) = (number::<T, S>(simd, 0.0), number::<T, S>(simd, 6.0));
+        T::if_greater(simd, (six, z), Relu::slope::<T, S>(simd, z), zero)
     }
 }
 
 impl Function for Swish {
     #[inline(always)]
-    fn value<T: Element>(z: T) -> T {
-        z * z.sigmoid()
+    fn value<T: Lanes, S: Simd>(simd: S, z: T::Vector<S>) -> T::Vector<S> {
+        T::over(simd, z, T::logistic_divisor(simd, z))
     }
     #[inline(always)]
-    fn slope<T: Element>(z: T) -> T {
-        let s = z.sigmoid();
-        s * (T::one() + z * (T::one() - s))
+    fn slope<T: Lanes, S: Simd>(simd: S, z: T::Vector<S>) -> T::Vector<S> {
+        Self::both::<T, S>(simd, z).1
+    }
+    #[inline(always)]
+    fn both<T: Lanes, S: Simd>(simd: S, z: T::Vector<S>) -> (T::Vector<S>, T::Vector<S>) {
+        let one = number::<T, S>(simd, 1.0);
+        let s = T::over(simd, one, T::logistic_divisor(simd, z));
+        let slope = T::times(simd, s, T::mul_add(simd, z, T::minus(simd, one, s), one));
+        (T::times(simd, z, s), slope)
     }
 }
 
 impl Function for HSwish {
     #[inline(always)]
-    fn value<T: Element>(z: T) -> T {
-        z * Relu6::value(z + number(3.0)) / number(6.0)
+    fn value<T: Lanes, S: Simd>(simd: S, z: T::Vector<S>) -> T::Vector<S> {
+        let (three, six) = (number::<T, S>(simd, 3.0), number::<T, S>(simd, 6.0));
+        let open = Relu6::value::<T, S>(simd, T::plus(simd, z, three));
+        T::over(simd, T::times(simd, z, open), six)
     }
     #[inline(always)]
-    fn slope<T: Element>(z: T) -> T {
-        if z <= number(-3.0) {
-            T::zero()
-        } else if z < number(3.0) {
-            (z + z + number(3.0)) / number(6.0)
-        } else {
-            T::one()
-        }
+    fn slope<T: Lanes, S: Simd>(simd: S, z: T::Vector<S>) -> T::Vector<S> {
+        let (zero, one) = (number::<T, S>(simd, 0.0), number::<T, S>(simd, 1.0));
+        let (three, six) = (number::<T, S>(simd, 3.0), number::<T, S>(simd, 6.0));
+        let middle = T::over(simd, T::plus(simd, T::plus(simd, z, z), three), six);
+        let right = T::if_greater(simd, (three, z), middle, one);
+        T::if_greater(simd, (z, number::<T, S>(simd, -3.0)), right, zero)
     }
 }
 
@@ -122,7 +152,7 @@ pub(crate) use with_activation;
 /// f(z) for an activation known only at run time: the plain statement that tests compare with.
 #[cfg(test)]
 pub(crate) fn value(activation: Activation, z: f64) -> f64 {
-    with_activation!(activation, F => F::value(z))
+    with_activation!(activation, F => F::at(z))
 }
 
 /// Every activation, for tests that must cover them all.
@@ -141,7 +171,7 @@ mod tests {
                 let z = f64::from(i) * 0.17 + 0.013;
                 let h = 1e-6;
                 let difference = (value(activation, z + h) - value(activation, z - h)) / (2.0 * h);
-                let slope = with_activation!(activation, F => F::slope(z));
+                let slope = with_activation!(activation, F => F::slope_at(z));
                 assert!(
                     (difference - slope).abs() < 1e-8,
                     "{activation:?} at {z}: {difference} {slope}"
@@ -155,10 +185,7 @@ mod tests {
     fn what_is_no_number_stays_so() {
         for activation in ALL {
             assert!(value(activation, f64::NAN).is_nan(), "{activation:?}");
-            assert!(
-                with_activation!(activation, F => F::value(f32::NAN)).is_nan(),
-                "{activation:?}"
-            );
+            assert!(with_activation!(activation, F => F::at(f32::NAN)).is_nan(), "{activation:?}");
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod update;
 
 pub(crate) mod activation;
 pub(crate) mod element;
+pub(crate) mod lanes;
 pub(crate) mod product;
 mod threads;
 mod window;

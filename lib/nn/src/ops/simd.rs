@@ -1,11 +1,9 @@
 //! Which vector instructions the CPU kernels use.
 //!
-//! Kernels are compiled once for every level and chosen at run time. Elementwise kernels are plain loops without
-//! fused multiplication and addition, so that every level gives them the same bits. The sums of products in
-//! convolutions are written with explicit vectors ([`Lanes`]) and fused where the level can.
+//! Kernels are compiled once for every level and chosen at run time. Those that take the time are written with
+//! explicit vectors (`Lanes`) and fuse multiplication and addition where the level can, so levels differ in the last
+//! bits; the others are plain loops.
 
-use super::element::Element;
-use pulp::Simd;
 use std::sync::OnceLock;
 
 /// The environment variable that forces a level: `portable`, `avx2` or `avx512`.
@@ -92,77 +90,20 @@ pub(crate) fn vectorised<R>(kernel: impl FnOnce() -> R) -> R {
     }
 }
 
-/// An element with vectors: what the inner loops of convolutions are written with, as a compiler's own
-/// vectorisation of them comes and goes with the code around it.
-pub(crate) trait Lanes: Element {
-    /// As many elements as one register holds.
-    type Vector<S: Simd>: Copy;
-
-    /// Elements in a vector.
-    fn lanes<S: Simd>() -> usize {
-        size_of::<Self::Vector<S>>() / size_of::<Self>()
-    }
-
-    /// The same number in every lane.
-    fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
-    /// a * b + c, rounded once where the level can.
-    fn mul_add<S: Simd>(
-        simd: S,
-        a: Self::Vector<S>,
-        b: Self::Vector<S>,
-        c: Self::Vector<S>,
-    ) -> Self::Vector<S>;
-    /// a + b.
-    fn plus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
-
-    /// The vector at `from`.
-    ///
-    /// # Safety
-    /// `lanes` elements must lie there.
-    #[inline(always)]
-    unsafe fn load<S: Simd>(from: *const Self) -> Self::Vector<S> {
-        // SAFETY: the caller's promise; a vector is plain numbers.
-        unsafe { from.cast::<Self::Vector<S>>().read_unaligned() }
-    }
-
-    /// Puts a vector at `to`.
-    ///
-    /// # Safety
-    /// `lanes` elements must lie there.
-    #[inline(always)]
-    unsafe fn store<S: Simd>(to: *mut Self, vector: Self::Vector<S>) {
-        // SAFETY: the caller's promise; a vector is plain numbers.
-        unsafe { to.cast::<Self::Vector<S>>().write_unaligned(vector) }
-    }
-}
-
-macro_rules! impl_lanes {
-    ($t:ty, $vector:ident, $splat:ident, $mul_add:ident, $add:ident) => {
-        impl Lanes for $t {
-            type Vector<S: Simd> = S::$vector;
-
-            #[inline(always)]
-            fn splat<S: Simd>(simd: S, value: Self) -> S::$vector {
-                simd.$splat(value)
+/// Calls a generic function compiled for the level in use: `f(simd, ...)`.
+macro_rules! with_level {
+    ($f:ident($($argument:expr),* $(,)?)) => {
+        match $crate::ops::simd::level() {
+            $crate::ops::simd::Level::Portable => $f(pulp::Scalar, $($argument),*),
+            #[cfg(target_arch = "x86_64")]
+            $crate::ops::simd::Level::Avx2(v3) => {
+                v3.vectorize(#[inline(always)] || $f(v3, $($argument),*))
             }
-
-            #[inline(always)]
-            fn mul_add<S: Simd>(
-                simd: S,
-                a: S::$vector,
-                b: S::$vector,
-                c: S::$vector,
-            ) -> S::$vector {
-                simd.$mul_add(a, b, c)
-            }
-
-            #[inline(always)]
-            fn plus<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
-                simd.$add(a, b)
+            #[cfg(target_arch = "x86_64")]
+            $crate::ops::simd::Level::Avx512(v4) => {
+                v4.vectorize(#[inline(always)] || $f(v4, $($argument),*))
             }
         }
     };
 }
-
-impl_lanes!(f32, f32s, splat_f32s, mul_add_e_f32s, add_f32s);
-impl_lanes!(f64, f64s, splat_f64s, mul_add_e_f64s, add_f64s);
+pub(crate) use with_level;

@@ -262,7 +262,7 @@ fn gated_gradient<T: Pooled>(
             let mut sums = Sums::zeros(channels);
             let piece = super::piece(channels);
             for (y, g) in y.chunks(piece).zip(g.chunks_mut(piece)) {
-                norm.gated_gradient(y, g, &gates[span.clone()], &spread, &mut sums);
+                norm.gated_gradient(y, g, (&gates[span.clone()], &spread), &mut sums);
             }
             sums
         })

@@ -3,7 +3,7 @@
 //! A step needs hundreds of megabytes for moments each. Given back to the system and asked for again, every page of
 //! them would be cleared and mapped anew, which costs more than the arithmetic on it.
 
-use crate::ops::simd::Lanes;
+use crate::ops::lanes::Lanes;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

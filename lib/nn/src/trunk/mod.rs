@@ -13,6 +13,7 @@ mod bottleneck;
 mod buffer;
 mod convolution;
 mod depthwise;
+mod elementwise;
 mod norm;
 mod parameters;
 mod pointwise;

@@ -2,10 +2,9 @@
 //! with the numbers that turn it into the next layer's input.
 
 use super::buffer::Pooled;
+use super::elementwise::{self, Affine, PieceSums};
 use crate::layers::{BatchNorm, Pass, Statistics};
-use crate::ops::activation::{Function, with_activation};
 use crate::ops::batch_norm::{Moments, Statistics as Moved};
-use crate::ops::simd::vectorised;
 use candle_core::{Result, Var};
 use cream_arch::Activation;
 
@@ -102,146 +101,55 @@ impl<T: Pooled> Norm<T> {
         self.mean.len()
     }
 
+    fn affine(&self) -> Affine<'_, T> {
+        let Self { mean, scale, bias, activation, .. } = self;
+        Affine { mean, scale, bias, activation: *activation }
+    }
+
     /// `out = f(z)` on rows.
     pub(crate) fn activate(&self, x: &[T], out: &mut [T]) {
-        with_activation!(self.activation, F => vectorised(#[inline(always)] || {
-            for (x, out) in x.chunks_exact(self.mean.len()).zip(out.chunks_exact_mut(self.mean.len())) {
-                self.each(x, |c, z, _| out[c] = F::value(z));
-            }
-        }));
+        elementwise::activate(&self.affine(), x, None, out);
     }
 
     /// `out = f(z) + other` on rows.
     pub(crate) fn activate_and_add(&self, x: &[T], other: &[T], out: &mut [T]) {
-        let n = self.mean.len();
-        with_activation!(self.activation, F => vectorised(#[inline(always)] || {
-            let rows = x.chunks_exact(n).zip(other.chunks_exact(n));
-            for ((x, other), out) in rows.zip(out.chunks_exact_mut(n)) {
-                let other = &other[..x.len()];
-                self.each(x, |c, z, _| out[c] = F::value(z) + other[c]);
-            }
-        }));
+        elementwise::activate(&self.affine(), x, Some(other), out);
     }
 
     /// `out = f(z)` and `slope = f'(z)` on rows.
     pub(crate) fn activate_with_slope(&self, x: &[T], out: &mut [T], slope: &mut [T]) {
-        let n = self.mean.len();
-        with_activation!(self.activation, F => vectorised(#[inline(always)] || {
-            let rows = x.chunks_exact(n).zip(slope.chunks_exact_mut(n));
-            for ((x, slope), out) in rows.zip(out.chunks_exact_mut(n)) {
-                let slope = &mut slope[..x.len()];
-                self.each(x, |c, z, _| {
-                    out[c] = F::value(z);
-                    slope[c] = F::slope(z);
-                });
-            }
-        }));
+        elementwise::activate_with_slope(&self.affine(), x, out, slope);
     }
 
     /// `sums += f(z)`, per channel over rows.
     pub(crate) fn sum_activated(&self, x: &[T], sums: &mut [T]) {
-        with_activation!(self.activation, F => vectorised(#[inline(always)] || {
-            for x in x.chunks_exact(self.mean.len()) {
-                let sums = &mut sums[..x.len()];
-                self.each(x, |c, z, _| sums[c] += F::value(z));
-            }
-        }));
+        elementwise::sum_activated(&self.affine(), x, sums);
     }
 
-    /// `g = (g * gate + pooled) * f'(z)` on the rows of one image, and adds what the backward pass needs to `sums`.
+    /// `g = (g * gate + pooled) * f'(z)` on rows of one image, and adds what the backward pass needs to `sums`.
     pub(crate) fn gated_gradient(
         &self,
         x: &[T],
         g: &mut [T],
-        gate: &[T],
-        pooled: &[T],
+        through: (&[T], &[T]),
         sums: &mut Sums,
     ) {
-        let n = self.mean.len();
-        let mut piece = (vec![T::zero(); n], vec![T::zero(); n]);
-        with_activation!(self.activation, F => vectorised(#[inline(always)] || {
-            let (gx, gs) = (&mut piece.0[..n], &mut piece.1[..n]);
-            let (gate, pooled) = (&gate[..n], &pooled[..n]);
-            for (x, g) in x.chunks_exact(n).zip(g.chunks_exact_mut(n)) {
-                self.each(x, |c, z, centred| {
-                    let v = (g[c] * gate[c] + pooled[c]) * F::slope(z);
-                    g[c] = v;
-                    gx[c] += v * centred;
-                    gs[c] += v;
-                });
-            }
-        }));
-        sums.take_in(&piece.0, &piece.1);
+        sums.take_in(&elementwise::gradient(&self.affine(), x, g, Some(through)));
     }
 
     /// `g = g * f'(z)` on rows, and adds to `sums`.
     pub(crate) fn gradient(&self, x: &[T], g: &mut [T], sums: &mut Sums) {
-        let n = self.mean.len();
-        let mut piece = (vec![T::zero(); n], vec![T::zero(); n]);
-        with_activation!(self.activation, F => vectorised(#[inline(always)] || {
-            let (gx, gs) = (&mut piece.0[..n], &mut piece.1[..n]);
-            for (x, g) in x.chunks_exact(n).zip(g.chunks_exact_mut(n)) {
-                self.each(x, |c, z, centred| {
-                    let v = g[c] * F::slope(z);
-                    g[c] = v;
-                    gx[c] += v * centred;
-                    gs[c] += v;
-                });
-            }
-        }));
-        sums.take_in(&piece.0, &piece.1);
-    }
-
-    /// Adds to `sums` what rows of the gradient of z give, for a norm without activation.
-    pub(crate) fn sum_linear(&self, x: &[T], g: &[T], sums: &mut Sums) {
-        let n = self.mean.len();
-        let mut piece = (vec![T::zero(); n], vec![T::zero(); n]);
-        vectorised(
-            #[inline(always)]
-            || {
-                let (gx, gs, mean) = (&mut piece.0[..n], &mut piece.1[..n], &self.mean[..n]);
-                for (x, g) in x.chunks_exact(n).zip(g.chunks_exact(n)) {
-                    for c in 0..n {
-                        gx[c] += g[c] * (x[c] - mean[c]);
-                        gs[c] += g[c];
-                    }
-                }
-            },
-        );
-        sums.take_in(&piece.0, &piece.1);
+        sums.take_in(&elementwise::gradient(&self.affine(), x, g, None));
     }
 
     /// `g = g * slope` on rows, the slope being known, and adds to `sums`.
     pub(crate) fn gradient_by_slope(&self, x: &[T], slope: &[T], g: &mut [T], sums: &mut Sums) {
-        let n = self.mean.len();
-        let mut piece = (vec![T::zero(); n], vec![T::zero(); n]);
-        vectorised(
-            #[inline(always)]
-            || {
-                let (gx, gs, mean) = (&mut piece.0[..n], &mut piece.1[..n], &self.mean[..n]);
-                let rows = x.chunks_exact(n).zip(slope.chunks_exact(n));
-                for ((x, slope), g) in rows.zip(g.chunks_exact_mut(n)) {
-                    for c in 0..n {
-                        let v = g[c] * slope[c];
-                        g[c] = v;
-                        gx[c] += v * (x[c] - mean[c]);
-                        gs[c] += v;
-                    }
-                }
-            },
-        );
-        sums.take_in(&piece.0, &piece.1);
+        sums.take_in(&elementwise::gradient_by_slope(&self.mean, x, slope, g));
     }
 
-    /// Calls `f(channel, z, x - mean)` for one row.
-    #[inline(always)]
-    fn each(&self, x: &[T], mut f: impl FnMut(usize, T, T)) {
-        let n = x.len();
-        let (mean, scale, bias) = (&self.mean[..n], &self.scale[..n], &self.bias[..n]);
-        for c in 0..n {
-            let centred = x[c] - mean[c];
-            f(c, centred * scale[c] + bias[c], centred);
-        }
+    /// Adds to `sums` what rows of the gradient of z give, for a norm without activation.
+    pub(crate) fn sum_linear(&self, x: &[T], g: &[T], sums: &mut Sums) {
+        sums.take_in(&elementwise::sums(&self.mean, x, g));
     }
 
     /// The backward pass through the statistics, from the sums over all rows.
@@ -260,29 +168,16 @@ impl<T: Pooled> Norm<T> {
 
     /// `out = dx` on rows, from the gradient g of z.
     pub(crate) fn input_gradient(&self, by: &NormGradient<T>, x: &[T], g: &[T], out: &mut [T]) {
-        let n = self.mean.len();
-        vectorised(
-            #[inline(always)]
-            || {
-                let (mean, scale, a, b) =
-                    (&self.mean[..n], &self.scale[..n], &by.a[..n], &by.b[..n]);
-                let rows = x.chunks_exact(n).zip(g.chunks_exact(n));
-                for ((x, g), out) in rows.zip(out.chunks_exact_mut(n)) {
-                    for c in 0..n {
-                        out[c] = g[c] * scale[c] + (x[c] - mean[c]) * a[c] + b[c];
-                    }
-                }
-            },
-        );
+        elementwise::input_gradient([&self.mean, &self.scale, &by.a, &by.b], x, g, out);
     }
 }
 
 impl Sums {
-    fn take_in<T: Pooled>(&mut self, gx: &[T], g: &[T]) {
-        for (sum, v) in self.gx.iter_mut().zip(gx) {
+    fn take_in<T: Pooled>(&mut self, piece: &PieceSums<T>) {
+        for (sum, v) in self.gx.iter_mut().zip(&piece.gx) {
             *sum += v.to_f64();
         }
-        for (sum, v) in self.g.iter_mut().zip(g) {
+        for (sum, v) in self.g.iter_mut().zip(&piece.g) {
             *sum += v.to_f64();
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! A few vectors of channels of a few pixels stay in registers over all taps.
 
-use crate::ops::simd::{Lanes, Level, level};
+use crate::ops::lanes::{Access, Lanes, Part, Whole};
+use crate::ops::simd::with_level;
 use pulp::Simd;
 
 /// One term of a weighted sum of rows.
@@ -21,18 +22,6 @@ pub(crate) struct Steps {
     pub(crate) source: usize,
     /// Between the outputs.
     pub(crate) out: usize,
-}
-
-macro_rules! with_level {
-    ($f:ident($($argument:expr),*)) => {
-        match level() {
-            Level::Portable => $f(pulp::Scalar, $($argument),*),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2(v3) => v3.vectorize(#[inline(always)] || $f(v3, $($argument),*)),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512(v4) => v4.vectorize(#[inline(always)] || $f(v4, $($argument),*)),
-        }
-    };
 }
 
 /// `out[j * steps.out, c] = sum over taps of source[j * steps.source, c] * weight[c]` for j below `count`.
@@ -64,18 +53,16 @@ fn weighted_channels<T: Lanes, S: Simd>(
     let mut c = 0;
     // SAFETY (of all three): c plus the block is at most the channels, and `weighted_row` has asserted the lengths.
     while c + 2 * lanes <= channels {
-        unsafe { weighted_block::<T, S, 2>(simd, out, taps, steps, count, channels, c) };
+        unsafe { weighted_block::<T, S, _, 2>(simd, Whole, out, taps, steps, count, channels, c) };
         c += 2 * lanes;
     }
-    while c + lanes <= channels {
-        unsafe { weighted_block::<T, S, 1>(simd, out, taps, steps, count, channels, c) };
+    if c + lanes <= channels {
+        unsafe { weighted_block::<T, S, _, 1>(simd, Whole, out, taps, steps, count, channels, c) };
         c += lanes;
     }
-    while c < channels {
-        unsafe {
-            weighted_block::<T, pulp::Scalar, 1>(pulp::Scalar, out, taps, steps, count, channels, c)
-        };
-        c += 1;
+    if c < channels {
+        let part = Part(channels - c);
+        unsafe { weighted_block::<T, S, _, 1>(simd, part, out, taps, steps, count, channels, c) };
     }
 }
 
@@ -84,8 +71,9 @@ fn weighted_channels<T: Lanes, S: Simd>(
 /// # Safety
 /// Slices must have the lengths that [`weighted_row`] asserts, and the vectors must lie inside the channels.
 #[inline(always)]
-unsafe fn weighted_block<T: Lanes, S: Simd, const W: usize>(
+unsafe fn weighted_block<T: Lanes, S: Simd, A: Access, const W: usize>(
     simd: S,
+    access: A,
     out: &mut [T],
     taps: &[Tap<'_, T>],
     steps: Steps,
@@ -96,12 +84,12 @@ unsafe fn weighted_block<T: Lanes, S: Simd, const W: usize>(
     let mut j = 0;
     while j + 4 <= count {
         // SAFETY: the caller's promise; j + 4 <= count.
-        unsafe { weighted_pixels::<T, S, W, 4>(simd, out, taps, steps, j, channels, c) };
+        unsafe { weighted_pixels::<T, S, A, W, 4>(simd, access, out, taps, steps, j, channels, c) };
         j += 4;
     }
     while j < count {
         // SAFETY: the caller's promise; j < count.
-        unsafe { weighted_pixels::<T, S, W, 1>(simd, out, taps, steps, j, channels, c) };
+        unsafe { weighted_pixels::<T, S, A, W, 1>(simd, access, out, taps, steps, j, channels, c) };
         j += 1;
     }
 }
@@ -111,8 +99,9 @@ unsafe fn weighted_block<T: Lanes, S: Simd, const W: usize>(
 /// # Safety
 /// As [`weighted_block`], and j + P must be at most the count.
 #[inline(always)]
-unsafe fn weighted_pixels<T: Lanes, S: Simd, const W: usize, const P: usize>(
+unsafe fn weighted_pixels<T: Lanes, S: Simd, A: Access, const W: usize, const P: usize>(
     simd: S,
+    access: A,
     out: &mut [T],
     taps: &[Tap<'_, T>],
     steps: Steps,
@@ -126,10 +115,10 @@ unsafe fn weighted_pixels<T: Lanes, S: Simd, const W: usize, const P: usize>(
         for w in 0..W {
             // SAFETY: the caller's promise.
             unsafe {
-                let weight = T::load::<S>(tap.weight.as_ptr().add(c + w * lanes));
+                let weight = access.load::<T, S>(simd, tap.weight.as_ptr().add(c + w * lanes));
                 for (p, sums) in sums.iter_mut().enumerate() {
                     let at = (j + p) * steps.source * channels + c + w * lanes;
-                    let x = T::load::<S>(tap.source.as_ptr().add(at));
+                    let x = access.load::<T, S>(simd, tap.source.as_ptr().add(at));
                     sums[w] = T::mul_add(simd, x, weight, sums[w]);
                 }
             }
@@ -138,9 +127,9 @@ unsafe fn weighted_pixels<T: Lanes, S: Simd, const W: usize, const P: usize>(
     for (p, sums) in sums.iter().enumerate() {
         for (w, &sum) in sums.iter().enumerate() {
             let at = (j + p) * steps.out * channels + c + w * lanes;
-            debug_assert!(at + lanes <= out.len());
+            debug_assert!(at + access.count::<T, S>() <= out.len());
             // SAFETY: the caller's promise.
-            unsafe { T::store::<S>(out.as_mut_ptr().add(at), sum) };
+            unsafe { access.store::<T, S>(simd, out.as_mut_ptr().add(at), sum) };
         }
     }
 }
@@ -195,18 +184,16 @@ fn gradient_channels<T: Lanes, S: Simd, const W: usize, const K: usize>(
     let mut c = 0;
     // SAFETY (of all three): c plus the block is at most the channels, and `weight_gradient_row` has asserted the lengths.
     while c + W * lanes <= channels {
-        unsafe { gradient_block::<T, S, W, K>(simd, sums, dy, x, step, channels, c) };
+        unsafe { gradient_block::<T, S, _, W, K>(simd, Whole, sums, dy, x, step, channels, c) };
         c += W * lanes;
     }
     while c + lanes <= channels {
-        unsafe { gradient_block::<T, S, 1, K>(simd, sums, dy, x, step, channels, c) };
+        unsafe { gradient_block::<T, S, _, 1, K>(simd, Whole, sums, dy, x, step, channels, c) };
         c += lanes;
     }
-    while c < channels {
-        unsafe {
-            gradient_block::<T, pulp::Scalar, 1, K>(pulp::Scalar, sums, dy, x, step, channels, c)
-        };
-        c += 1;
+    if c < channels {
+        let part = Part(channels - c);
+        unsafe { gradient_block::<T, S, _, 1, K>(simd, part, sums, dy, x, step, channels, c) };
     }
     K
 }
@@ -217,8 +204,9 @@ fn gradient_channels<T: Lanes, S: Simd, const W: usize, const K: usize>(
 /// Slices must have the lengths that [`weight_gradient_row`] asserts, K taps of sums, and the vectors must lie inside
 /// the channels.
 #[inline(always)]
-unsafe fn gradient_block<T: Lanes, S: Simd, const W: usize, const K: usize>(
+unsafe fn gradient_block<T: Lanes, S: Simd, A: Access, const W: usize, const K: usize>(
     simd: S,
+    access: A,
     sums: &mut [T],
     dy: &[T],
     x: &[T],
@@ -233,9 +221,9 @@ unsafe fn gradient_block<T: Lanes, S: Simd, const W: usize, const K: usize>(
         let (mut dy, mut x, count) = (dy.as_ptr().add(c), x.as_ptr().add(c), dy.len() / channels);
         for _ in 0..count {
             for w in 0..W {
-                let d = T::load::<S>(dy.add(w * lanes));
+                let d = access.load::<T, S>(simd, dy.add(w * lanes));
                 for (b, acc) in acc.iter_mut().enumerate() {
-                    let x = T::load::<S>(x.add(b * channels + w * lanes));
+                    let x = access.load::<T, S>(simd, x.add(b * channels + w * lanes));
                     acc[w] = T::mul_add(simd, d, x, acc[w]);
                 }
             }
@@ -246,7 +234,7 @@ unsafe fn gradient_block<T: Lanes, S: Simd, const W: usize, const K: usize>(
         for (b, acc) in acc.iter().enumerate() {
             for (w, &v) in acc.iter().enumerate() {
                 let at = sums.as_mut_ptr().add(b * channels + c + w * lanes);
-                T::store::<S>(at, T::plus(simd, T::load::<S>(at), v));
+                access.store::<T, S>(simd, at, T::plus(simd, access.load::<T, S>(simd, at), v));
             }
         }
     }

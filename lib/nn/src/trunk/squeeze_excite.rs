@@ -45,14 +45,14 @@ impl<T: Pooled> Squeezed<T> {
         let inner = activated(&layer.conv_reduce, &self.reduced);
         let mut dinner = affine_backward(&layer.conv_expand, &inner, &dgates, sink)?;
         for (d, &z) in dinner.iter_mut().zip(&self.reduced) {
-            *d *= with_activation!(activation, F => F::slope(z));
+            *d *= with_activation!(activation, F => F::slope_at(z));
         }
         affine_backward(&layer.conv_reduce, &self.pooled, &dinner, sink)
     }
 }
 
 fn activated<T: Pooled>(layer: &Dense, z: &[T]) -> Vec<T> {
-    with_activation!(layer.activation, F => z.iter().map(|&z| F::value(z)).collect())
+    with_activation!(layer.activation, F => z.iter().map(|&z| F::at(z)).collect())
 }
 
 /// `x W^T + b` for rows of x.

@@ -3,6 +3,7 @@
 use super::Statistics;
 use crate::ops::activation::Function;
 use crate::ops::element::Element;
+use crate::ops::lanes::Lanes;
 use crate::ops::simd::vectorised;
 use crate::ops::threads::{fill_rows, map_pieces, rows_per_piece};
 
@@ -93,7 +94,7 @@ fn moments_of<T: Element>(piece: &[T], channels: usize) -> Moments<T> {
 
 /// y = f((x - mean) * scale + bias), per channel. The mean is taken off first, as folding it into the bias would
 /// cancel where it is large against the deviation.
-pub(super) fn normalise<T: Element, F: Function>(
+pub(super) fn normalise<T: Lanes, F: Function>(
     x: &[T],
     mean: &[f64],
     scale: &[f64],
@@ -112,7 +113,7 @@ pub(super) fn normalise<T: Element, F: Function>(
 }
 
 #[inline(always)]
-fn normalise_row<T: Element, F: Function>(
+fn normalise_row<T: Lanes, F: Function>(
     out: &mut [T],
     x: &[T],
     mean: &[T],
@@ -122,7 +123,7 @@ fn normalise_row<T: Element, F: Function>(
     let n = out.len();
     let (x, mean, scale, bias) = (&x[..n], &mean[..n], &scale[..n], &bias[..n]);
     for c in 0..n {
-        out[c] = F::value((x[c] - mean[c]) * scale[c] + bias[c]);
+        out[c] = F::at((x[c] - mean[c]) * scale[c] + bias[c]);
     }
 }
 
@@ -134,11 +135,7 @@ struct Vectors<T> {
 }
 
 /// The backward pass, with z computed again from the input.
-pub(super) fn backward<T: Element, F: Function>(
-    x: &[T],
-    dy: &[T],
-    affine: &Affine,
-) -> Gradients<T> {
+pub(super) fn backward<T: Lanes, F: Function>(x: &[T], dy: &[T], affine: &Affine) -> Gradients<T> {
     let Affine { weight, bias, epsilon, statistics } = affine;
     let channels = weight.len();
     let rows = x.len() / channels;
@@ -177,7 +174,7 @@ pub(super) fn backward<T: Element, F: Function>(
 
 /// Sums over one piece of `g (x - mean)` and of `g`, per channel.
 #[inline(always)]
-fn piece_sums<T: Element, F: Function>(x: &[T], dy: &[T], v: &Vectors<T>) -> (Vec<T>, Vec<T>) {
+fn piece_sums<T: Lanes, F: Function>(x: &[T], dy: &[T], v: &Vectors<T>) -> (Vec<T>, Vec<T>) {
     let n = v.mean.len();
     let (mut gx, mut g_sum) = (vec![T::zero(); n], vec![T::zero(); n]);
     for (x, dy) in x.chunks_exact(n).zip(dy.chunks_exact(n)) {
@@ -185,7 +182,7 @@ fn piece_sums<T: Element, F: Function>(x: &[T], dy: &[T], v: &Vectors<T>) -> (Ve
         let (mean, scale, bias) = (&v.mean[..n], &v.scale[..n], &v.bias[..n]);
         for c in 0..n {
             let centred = x[c] - mean[c];
-            let g = dy[c] * F::slope(centred * scale[c] + bias[c]);
+            let g = dy[c] * F::slope_at(centred * scale[c] + bias[c]);
             gx[c] += g * centred;
             g_sum[c] += g;
         }
@@ -194,7 +191,7 @@ fn piece_sums<T: Element, F: Function>(x: &[T], dy: &[T], v: &Vectors<T>) -> (Ve
 }
 
 #[inline(always)]
-fn input_gradient_row<T: Element, F: Function>(
+fn input_gradient_row<T: Lanes, F: Function>(
     out: &mut [T],
     x: &[T],
     dy: &[T],
@@ -207,7 +204,7 @@ fn input_gradient_row<T: Element, F: Function>(
     let (mean, scale, bias) = (&v.mean[..n], &v.scale[..n], &v.bias[..n]);
     for c in 0..n {
         let centred = x[c] - mean[c];
-        let g = dy[c] * F::slope(centred * scale[c] + bias[c]);
+        let g = dy[c] * F::slope_at(centred * scale[c] + bias[c]);
         out[c] = g * scale[c] + centred * a[c] + b[c];
     }
 }

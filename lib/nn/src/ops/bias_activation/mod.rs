@@ -1,7 +1,8 @@
 //! A bias and an activation on rows: `y[m,c] = f(x[m,c] + b[c])`; `dx = dy * f'(x + b)`, `db = sum over m of dx`.
 
 use super::activation::{Function, with_activation};
-use super::element::{Element, dispatch, dtype_of, slice, with_slice, wrap};
+use super::element::{dispatch, dtype_of, slice, with_slice, wrap};
+use super::lanes::Lanes;
 use super::threads::{fill_rows, rows_per_piece};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use cream_arch::Activation;
@@ -64,14 +65,14 @@ impl CustomOp2 for BiasActivation {
     }
 }
 
-fn forward<T: Element, F: Function>(x: &[T], bias: &[T]) -> Vec<T> {
+fn forward<T: Lanes, F: Function>(x: &[T], bias: &[T]) -> Vec<T> {
     let channels = bias.len();
     let mut y = vec![T::zero(); x.len()];
     fill_rows(&mut y, channels, rows_per_piece(channels), |first, out| {
         let x = &x[first * channels..first * channels + out.len()];
         for (out, x) in out.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
             for ((o, &v), &b) in out.iter_mut().zip(x).zip(bias) {
-                *o = F::value(v + b);
+                *o = F::at(v + b);
             }
         }
     });
@@ -79,14 +80,14 @@ fn forward<T: Element, F: Function>(x: &[T], bias: &[T]) -> Vec<T> {
 }
 
 /// The rows are few (one per image), so the sum over them is not worth splitting.
-fn backward<T: Element, F: Function>(x: &[T], bias: &[T], dy: &[T]) -> (Vec<T>, Vec<T>) {
+fn backward<T: Lanes, F: Function>(x: &[T], bias: &[T], dy: &[T]) -> (Vec<T>, Vec<T>) {
     let channels = bias.len();
     let mut dx = vec![T::zero(); x.len()];
     let mut db = vec![T::zero(); channels];
     let rows = x.chunks_exact(channels).zip(dy.chunks_exact(channels));
     for (out, (x, dy)) in dx.chunks_exact_mut(channels).zip(rows) {
         for ((((o, s), &v), &b), &d) in out.iter_mut().zip(&mut db).zip(x).zip(bias).zip(dy) {
-            *o = d * F::slope(v + b);
+            *o = d * F::slope_at(v + b);
             *s += *o;
         }
     }

@@ -1,7 +1,8 @@
 //! The tiles: M rows by N columns of the result in registers, for the vectors of each level.
 
 use super::Strided;
-use crate::ops::simd::{Lanes, Level, level};
+use crate::ops::lanes::Lanes;
+use crate::ops::simd::{Level, level};
 use pulp::Simd;
 
 /// Calls a function compiled for the level in use, with the shape of its tiles: rows, rows of the tile that takes what

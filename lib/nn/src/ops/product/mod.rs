@@ -9,7 +9,7 @@ mod kernel;
 #[cfg(test)]
 mod tests;
 
-use super::simd::Lanes;
+use super::lanes::Lanes;
 use kernel::{packed_columns, packed_rows};
 
 /// The right operand B `[k, n]`, cut into panels of `width` columns, each `[k, width]`, the last one
