@@ -8,7 +8,7 @@ use super::depthwise::Shape;
 use super::norm::{Norm, Sums};
 use super::parameters::{give, give_wide, with_values};
 use super::pointwise::{
-    self, Gates, Input, OutputGradient, Wanted, backward_panels, forward_panels,
+    self, Gates, OutputGradient, Rows, Wanted, backward_panels, forward_panels,
 };
 use super::squeeze_excite::Squeezed;
 use super::{Activation, gradient_in_parallel, rows_in_parallel};
@@ -67,9 +67,13 @@ pub(super) struct Saved<T: Pooled> {
     projected_norm: Norm<T>,
 }
 
-/// `[out, in]` of a pointwise convolution.
-fn sides(conv: &Convolution) -> Result<(usize, usize)> {
-    Ok((conv.weight.dim(0)?, conv.weight.dim(1)?))
+/// `[out, in]` of a pointwise convolution on so many channels.
+pub(super) fn sides(conv: &Convolution, channels: usize) -> Result<(usize, usize)> {
+    let (n, k) = (conv.weight.dim(0)?, conv.weight.dim(1)?);
+    if k != channels {
+        candle_core::bail!("convolution of {k} channels: the input has {channels}");
+    }
+    Ok((n, k))
 }
 
 pub(super) fn forward<T: Pooled>(
@@ -80,13 +84,10 @@ pub(super) fn forward<T: Pooled>(
     let [images, h, w, c] = x.shape;
     let expanded = match layers.expand {
         Some((conv, bn)) => {
-            let (n, k) = sides(conv)?;
-            if k != c {
-                candle_core::bail!("convolution of {k} channels: input {:?}", x.shape);
-            }
+            let (n, k) = sides(conv, c)?;
             let weight = with_values(&conv.weight, |v| forward_panels(v, (n, k)))?;
             let (y, moments) =
-                pointwise::forward(&Input::Plain(&x.values), images * h * w, (n, k), &weight);
+                pointwise::forward(&Rows::Plain(&x.values), images * h * w, (n, k), &weight);
             Some((y, Norm::of_batch(bn, &moments, pass)?))
         }
         None => None,
@@ -106,7 +107,7 @@ pub(super) fn forward<T: Pooled>(
         None => None,
     };
     let (conv, bn) = layers.project;
-    let (n, k) = sides(conv)?;
+    let (n, k) = sides(conv, shape.channels)?;
     let weight = with_values(&conv.weight, |v| forward_panels(v, (n, k)))?;
     let input = projection_input(&y, &norm, &squeezed, pixels);
     let (projected, moments) = pointwise::forward(&input, images * pixels, (n, k), &weight);
@@ -133,10 +134,10 @@ fn projection_input<'a, T: Pooled>(
     norm: &'a Norm<T>,
     squeezed: &'a Option<Squeezed<T>>,
     pixels: usize,
-) -> Input<'a, T> {
+) -> Rows<'a, T> {
     match squeezed {
-        Some(squeezed) => Input::Gated(y, norm, Gates { values: &squeezed.gates, pixels }),
-        None => Input::Activated(y, norm),
+        Some(squeezed) => Rows::Gated(y, norm, Gates { values: &squeezed.gates, pixels }),
+        None => Rows::Activated(y, norm),
     }
 }
 
@@ -168,7 +169,7 @@ pub(super) fn backward<T: Pooled>(
     let sums = projection_sums(&projected_norm, &projected, &dout);
     let by = projected_norm.differentiate(sums);
     let (conv, bn) = layers.project;
-    let (n, k) = sides(conv)?;
+    let (n, k) = sides(conv, shape.channels)?;
     let weight = with_values(&conv.weight, |v| backward_panels(v, (n, k)))?;
     let out = OutputGradient { g: &dout, y: &projected, norm: &projected_norm, by: &by };
     let input = projection_input(&y, &norm, &squeezed, pixels);
@@ -205,13 +206,13 @@ pub(super) fn backward<T: Pooled>(
     };
     let by = norm.differentiate(grads.sums);
     give_norm::<T>(sink, bn, (&by.weight, &by.bias))?;
-    let (n, k) = sides(conv)?;
+    let (n, k) = sides(conv, x.shape[3])?;
     let weight = with_values(&conv.weight, |v| backward_panels(v, (n, k)))?;
     let out = OutputGradient { g: &grads.g, y: &y, norm: &norm, by: &by };
     let residual = layers.residual.then_some(&dout[..]);
     let wanted = Wanted { input: true, residual };
     let grads =
-        pointwise::backward(&out, &Input::Plain(&x.values), images, (n, k), &weight, &wanted);
+        pointwise::backward(&out, &Rows::Plain(&x.values), images, (n, k), &weight, &wanted);
     give(sink, &conv.weight, grads.weight)?;
     Ok(grads.input.unwrap_or_else(|| Buffer::new(0)))
 }

@@ -3,9 +3,10 @@
 use super::buffer::{Buffer, Pooled};
 use super::norm::Norm;
 use super::parameters::{give, give_wide, with_values};
-use super::pointwise::{self, Input, OutputGradient, Wanted, backward_panels, forward_panels};
+use super::pointwise::{self, OutputGradient, Rows, Wanted, backward_panels, forward_panels};
 use super::{Activation, rows_in_parallel};
 use crate::layers::{BatchNorm, Convolution, Gradients, Pass};
+use crate::ops::product::Panels;
 use crate::ops::{Window, patches};
 use candle_core::Result;
 use std::sync::Arc;
@@ -25,15 +26,8 @@ pub(super) fn forward<T: Pooled>(
     x: Activation<T>,
     pass: &Pass,
 ) -> Result<(Activation<T>, Saved<T>)> {
-    let [images, h, w, channels] = x.shape;
-    let (n, c_in, kernel, _) = conv.weight.dims4()?;
-    if channels != c_in {
-        candle_core::bail!("convolution of {c_in} channels: input {:?}", x.shape);
-    }
-    let window = Window::new(kernel, conv.stride, conv.padding, h, w)?;
-    let k = kernel * kernel * channels;
-    let weight =
-        with_values(&conv.weight, |v| forward_panels(&by_patch(v, (n, channels), kernel), (n, k)))?;
+    let (window, weight, (n, k)) = prepare(conv, &x)?;
+    let images = x.shape[0];
     let rows = images * window.out_height * window.out_width;
     let (y, moments) = pointwise::forward(&input(&x, &window), rows, (n, k), &weight);
     let norm = Norm::of_batch(bn, &moments, pass)?;
@@ -43,11 +37,28 @@ pub(super) fn forward<T: Pooled>(
     Ok((Activation { values: Arc::new(out), shape }, Saved { x, window, y, norm }))
 }
 
-fn input<'a, T: Pooled>(x: &'a Activation<T>, window: &'a Window) -> Input<'a, T> {
+/// The window, the weight as products take it, and its sides: outputs, and elements of a patch.
+pub(super) fn prepare<T: Pooled>(
+    conv: &Convolution,
+    x: &Activation<T>,
+) -> Result<(Window, Panels<T>, (usize, usize))> {
+    let [_, h, w, channels] = x.shape;
+    let (n, c_in, kernel, _) = conv.weight.dims4()?;
+    if channels != c_in {
+        candle_core::bail!("convolution of {c_in} channels: input {:?}", x.shape);
+    }
+    let window = Window::new(kernel, conv.stride, conv.padding, h, w)?;
+    let sides = (n, kernel * kernel * channels);
+    let weight =
+        with_values(&conv.weight, |v| forward_panels(&by_patch(v, (n, channels), kernel), sides))?;
+    Ok((window, weight, sides))
+}
+
+pub(super) fn input<'a, T: Pooled>(x: &'a Activation<T>, window: &'a Window) -> Rows<'a, T> {
     if window.kernel == 1 && window.stride == 1 {
-        Input::Plain(&x.values)
+        Rows::Plain(&x.values)
     } else {
-        Input::Patches(&x.values, window, x.shape[3])
+        Rows::Patches(&x.values, window, x.shape[3])
     }
 }
 
@@ -76,7 +87,7 @@ pub(super) fn backward<T: Pooled>(
     give_wide::<T>(sink, &bn.weight, &by.weight)?;
     give_wide::<T>(sink, &bn.bias, &by.bias)?;
     Ok(match (grads.input, input(&x, &window)) {
-        (Some(dx), Input::Patches(..)) => {
+        (Some(dx), Rows::Patches(..)) => {
             Some(Buffer::copy_of(&patches::backward(&dx, &window, channels)))
         }
         (dx, _) => dx,

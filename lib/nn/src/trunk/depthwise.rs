@@ -5,12 +5,16 @@
 //! that no tap asks whether it lies on the image.
 
 use super::buffer::{Buffer, Pooled};
+use super::elementwise::sum_rows;
+use super::inference::Expansion;
 use super::norm::{Norm, Sums};
 use super::pointwise::{OutputGradient, images_per_group};
 use super::rows::{Steps, Tap, weight_gradient_row, weighted_row};
 use crate::ops::Window;
 use crate::ops::batch_norm::Moments;
+use crate::ops::product::multiply;
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// A depthwise convolution on images of one shape, with its weight as `[k * k, C]`.
 pub(crate) struct Shape<T> {
@@ -106,14 +110,7 @@ impl<T: Pooled> Shape<T> {
                 self.read_row(x, norm, next, &mut ring, None);
                 next += 1;
             }
-            let taps: Vec<Tap<'_, T>> = taps
-                .zip(top..)
-                .flat_map(|(a, ih)| (0..w.kernel).map(move |b| (a, b, ih)))
-                .map(|(a, b, ih)| Tap {
-                    source: &ring.row(ih)[b * self.channels..],
-                    weight: self.tap(a, b),
-                })
-                .collect();
+            let taps = self.taps(&ring, taps, top);
             let out = &mut y[oh * row..(oh + 1) * row];
             let steps = Steps { source: w.stride, out: 1 };
             weighted_row(out, &taps, steps, w.out_width, self.channels);
@@ -124,6 +121,92 @@ impl<T: Pooled> Shape<T> {
             }
         }
         moments
+    }
+
+    /// Inference: input `[N, H, W, C']`, through an expansion if there is one, to the activated output and its means
+    /// `[N, C]`.
+    pub(super) fn infer(
+        &self,
+        x: &[T],
+        images: usize,
+        expansion: Option<&Expansion<'_, T>>,
+        norm: &Norm<T>,
+    ) -> (Buffer<T>, Vec<T>) {
+        let mut y = Buffer::new(images * self.output_image());
+        let mut means = vec![T::zero(); images * self.channels];
+        y.par_chunks_mut(self.output_image())
+            .zip(x.par_chunks(x.len() / images))
+            .zip(means.par_chunks_mut(self.channels))
+            .for_each(|((y, x), means)| self.infer_image(x, expansion, norm, y, means));
+        (y, means)
+    }
+
+    fn infer_image(
+        &self,
+        x: &[T],
+        expansion: Option<&Expansion<'_, T>>,
+        norm: &Norm<T>,
+        y: &mut [T],
+        means: &mut [T],
+    ) {
+        let (w, row) = (&self.window, self.output_row());
+        // Enough rows at a time for whole tiles of the expansion's product.
+        let at_once = (48 / w.width).clamp(1, w.height);
+        let mut ring = Ring::new(w.kernel + at_once, self.padded_row());
+        let mut expanded =
+            Buffer::new(if expansion.is_some() { at_once * self.input_row() } else { 0 });
+        let mut convolved = Buffer::new(row);
+        let mut next = 0;
+        for oh in 0..w.out_height {
+            let (taps, top) = w.rows(oh);
+            while next < top + taps.len() {
+                let rows = next..(next + at_once).min(w.height);
+                match expansion {
+                    Some(expansion) => {
+                        self.expand_rows(x, expansion, rows.clone(), &mut expanded, &mut ring)
+                    }
+                    None => rows.clone().for_each(|i| self.read_row(x, None, i, &mut ring, None)),
+                }
+                next = rows.end;
+            }
+            let taps = self.taps(&ring, taps, top);
+            let steps = Steps { source: w.stride, out: 1 };
+            weighted_row(&mut convolved, &taps, steps, w.out_width, self.channels);
+            let out = &mut y[oh * row..(oh + 1) * row];
+            norm.activate(&convolved, out);
+            sum_rows(out, means);
+        }
+        let scale = T::from_f64(1.0 / (w.out_height * w.out_width) as f64);
+        means.iter_mut().for_each(|mean| *mean *= scale);
+    }
+
+    /// Expands input rows into their ring.
+    fn expand_rows(
+        &self,
+        x: &[T],
+        expansion: &Expansion<'_, T>,
+        rows: Range<usize>,
+        expanded: &mut [T],
+        ring: &mut Ring<T>,
+    ) {
+        let (row, left) = (self.input_row(), self.window.left * self.channels);
+        let expanded = &mut expanded[..rows.len() * row];
+        let k = self.window.width * expansion.channels;
+        multiply(&x[rows.start * k..rows.end * k], expansion.weight, expanded, false);
+        for (i, y) in rows.zip(expanded.chunks_exact(row)) {
+            expansion.norm.activate(y, &mut ring.row_mut(i)[left..left + row]);
+        }
+    }
+
+    /// The taps of one output row: kernel rows on input rows from `top` on.
+    fn taps<'a>(&'a self, ring: &'a Ring<T>, rows: Range<usize>, top: usize) -> Vec<Tap<'a, T>> {
+        let kernel = self.window.kernel;
+        let tap =
+            |a, b, ih| Tap { source: &ring.row(ih)[b * self.channels..], weight: self.tap(a, b) };
+        rows.zip(top..)
+            .flat_map(|(a, ih)| (0..kernel).map(move |b| (a, b, ih)))
+            .map(|(a, b, ih)| tap(a, b, ih))
+            .collect()
     }
 
     /// Makes an input row ready in its ring, and the slopes of its activation.

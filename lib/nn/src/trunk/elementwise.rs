@@ -374,3 +374,26 @@ pub(super) fn input_gradient<T: Pooled>(channels: [&[T]; 4], x: &[T], g: &[T], o
     // SAFETY: rows and channel vectors have the lengths asserted.
     unsafe { over_rows(&kernel, x.len(), n) };
 }
+
+struct SumRows<T> {
+    x: *const T,
+    sums: *mut T,
+}
+
+impl<T: Lanes> Kernel<T> for SumRows<T> {
+    #[inline(always)]
+    unsafe fn vector<S: Simd, A: Access>(&self, simd: S, access: A, at: usize, c: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let x = access.load::<T, S>(simd, self.x.add(at));
+            add_to::<T, S, A>(simd, access, self.sums.add(c), x);
+        }
+    }
+}
+
+/// `sums += x` over all rows.
+pub(super) fn sum_rows<T: Pooled>(x: &[T], sums: &mut [T]) {
+    let kernel = SumRows { x: x.as_ptr(), sums: sums.as_mut_ptr() };
+    // SAFETY: the sums have one element per channel.
+    unsafe { over_rows(&kernel, x.len(), sums.len()) };
+}

@@ -14,13 +14,14 @@ mod buffer;
 mod convolution;
 mod depthwise;
 mod elementwise;
+mod inference;
 mod norm;
 mod parameters;
 mod pointwise;
 mod rows;
 mod squeeze_excite;
 
-use crate::layers::{Block, Pass, Stem};
+use crate::layers::{Block, Pass, Statistics, Stem};
 use crate::ops::element::{dispatch, dtype_of, slice, with_slice, wrap};
 use bottleneck::Layers;
 use buffer::{Buffer, Pooled};
@@ -43,7 +44,7 @@ impl<T: Pooled> Clone for Activation<T> {
     }
 }
 
-/// Runs stem and blocks on images `[N, H, W, 3]`, with the statistics of the batch.
+/// Runs stem and blocks on images `[N, H, W, 3]`.
 ///
 /// # Errors
 /// When the images are too small for the strides, or channels differ.
@@ -64,10 +65,9 @@ pub(crate) fn forward<'a>(
     images.contiguous()?.apply_op2(&weight, op)
 }
 
-/// Whether a pass is run here: training on the CPU. What is not goes layer by layer.
+/// Whether a pass is run here: on the CPU. What is not goes layer by layer.
 pub(crate) fn takes(images: &Tensor, pass: &Pass) -> bool {
-    norm::uses_batch(pass)
-        && !pass.layer_by_layer
+    !pass.layer_by_layer
         && matches!(images.device(), candle_core::Device::Cpu)
         && matches!(images.dtype(), DType::F32 | DType::F64)
 }
@@ -134,6 +134,10 @@ impl CustomOp2 for Trunk {
         dispatch!(dtype_of(images), NAME, T => {
             let images = Buffer::copy_of(slice::<T>(images, layout, NAME)?);
             let images = Activation { values: Arc::new(images), shape: [n, h, w, c] };
+            if self.pass.statistics == Statistics::Running {
+                let out = inference::run(images, &self.stem, &self.blocks, &self.pass)?;
+                return Ok((wrap(out.values.to_vec()), out.shape.to_vec().into()));
+            }
             let (out, saved) = self.run::<T>(images)?;
             if let Some(saved) = saved {
                 *self.saved.lock().unwrap_or_else(PoisonError::into_inner) = Some(T::keep(saved));

@@ -3,9 +3,9 @@
 
 use super::buffer::Pooled;
 use super::elementwise::{self, Affine, PieceSums};
-use crate::layers::{BatchNorm, Pass, Statistics};
+use crate::layers::{BatchNorm, Pass};
 use crate::ops::batch_norm::{Moments, Statistics as Moved};
-use candle_core::{Result, Var};
+use candle_core::{DType, Result, Var};
 use cream_arch::Activation;
 
 /// `f(z)`, `z = (x - mean) * scale + bias`, one of each per channel.
@@ -60,6 +60,10 @@ impl Sums {
     }
 }
 
+fn wide(vector: &Var) -> Result<Vec<f64>> {
+    vector.to_dtype(DType::F64)?.to_vec1()
+}
+
 impl<T: Pooled> Norm<T> {
     /// The norm with the statistics of this batch, which also move the running ones as the pass says.
     pub(crate) fn of_batch(layer: &BatchNorm, pieces: &[Moments<T>], pass: &Pass) -> Result<Self> {
@@ -70,10 +74,16 @@ impl<T: Pooled> Norm<T> {
             );
         }
         layer.observe(&statistics, pass)?;
-        let wide = |v: &Var| v.to_dtype(candle_core::DType::F64)?.to_vec1::<f64>();
         let (weight, bias) = (wide(&layer.weight)?, wide(&layer.bias)?);
         let variance: Vec<f64> = statistics.variance.iter().map(|v| v + pass.epsilon).collect();
         Ok(Self::new(layer, statistics.mean, (weight, bias), variance, statistics.rows))
+    }
+
+    /// The norm with the running statistics.
+    pub(crate) fn running(layer: &BatchNorm, pass: &Pass) -> Result<Self> {
+        let [mean, variance] = [&layer.running_mean, &layer.running_var].map(wide);
+        let variance = variance?.iter().map(|v| v + pass.epsilon).collect();
+        Ok(Self::new(layer, mean?, (wide(&layer.weight)?, wide(&layer.bias)?), variance, 0))
     }
 
     fn new(
@@ -181,9 +191,4 @@ impl Sums {
             *sum += v.to_f64();
         }
     }
-}
-
-/// Whether a pass normalises with the statistics of its batch.
-pub(crate) fn uses_batch(pass: &Pass) -> bool {
-    pass.statistics != Statistics::Running
 }

@@ -13,13 +13,15 @@ use std::ops::Range;
 
 /// Rows of a product's left side, as they lie or as they are to be made.
 #[derive(Clone, Copy)]
-pub(crate) enum Input<'a, T: Pooled> {
+pub(crate) enum Rows<'a, T: Pooled> {
     /// As they lie, `[rows, channels]`.
     Plain(&'a [T]),
     /// A convolution's output, to be normalised and activated.
     Activated(&'a [T], &'a Norm<T>),
     /// The same, then multiplied by the gate of its image and channel, `[N, channels]`.
     Gated(&'a [T], &'a Norm<T>, Gates<'a, T>),
+    /// As they lie, multiplied by the gate of their image and channel.
+    Scaled(&'a [T], Gates<'a, T>),
     /// The windows of images with so many channels.
     Patches(&'a [T], &'a Window, usize),
 }
@@ -49,7 +51,7 @@ impl<T: Copy> Gates<'_, T> {
     }
 }
 
-impl<T: Pooled> Input<'_, T> {
+impl<T: Pooled> Rows<'_, T> {
     /// The rows of `range`, each of `k` elements; `scratch` has room for them.
     fn rows<'s>(&'s self, range: Range<usize>, k: usize, scratch: &'s mut [T]) -> &'s [T] {
         let span = range.start * k..range.end * k;
@@ -62,6 +64,11 @@ impl<T: Pooled> Input<'_, T> {
             }
             Self::Gated(x, norm, gates) => {
                 norm.activate(&x[span], &mut scratch[..len]);
+                scale(gates, range, k, &mut scratch[..len]);
+                &scratch[..len]
+            }
+            Self::Scaled(x, gates) => {
+                scratch[..len].copy_from_slice(&x[span]);
                 scale(gates, range, k, &mut scratch[..len]);
                 &scratch[..len]
             }
@@ -98,7 +105,7 @@ fn rows_per_piece(k: usize, n: usize) -> usize {
 
 /// `y = x W^T` for W `[n, k]`, and the moments of its pieces.
 pub(crate) fn forward<T: Pooled>(
-    input: &Input<'_, T>,
+    input: &Rows<'_, T>,
     rows: usize,
     (n, k): (usize, usize),
     weight: &Panels<T>,
@@ -117,6 +124,31 @@ pub(crate) fn forward<T: Pooled>(
         })
         .collect();
     (y, moments)
+}
+
+/// `f(z)` of `y = x W^T` with a norm that is known beforehand, plus a residual if there is one.
+pub(crate) fn apply<T: Pooled>(
+    input: &Rows<'_, T>,
+    rows: usize,
+    (n, k): (usize, usize),
+    weight: &Panels<T>,
+    norm: &Norm<T>,
+    residual: Option<&[T]>,
+) -> Buffer<T> {
+    let per_piece = rows_per_piece(k, n);
+    let mut out = Buffer::new(rows * n);
+    out.par_chunks_mut(per_piece * n).enumerate().for_each(|(i, out)| {
+        let first = i * per_piece;
+        let count = out.len() / n;
+        let mut scratch = Buffer::new(count * k);
+        let mut y = Buffer::new(out.len());
+        multiply(input.rows(first..first + count, k, &mut scratch), weight, &mut y, false);
+        match residual {
+            Some(x) => norm.activate_and_add(&y, &x[first * n..(first + count) * n], out),
+            None => norm.activate(&y, out),
+        }
+    });
+    out
 }
 
 /// The gradient of a convolution's output, before the norm behind it: to be made from the gradient of what that gives.
@@ -157,7 +189,7 @@ pub(crate) fn images_per_group(images: usize, weight: usize) -> usize {
 /// The backward pass; `weight` holds W `[n, k]` as it lies.
 pub(crate) fn backward<T: Pooled>(
     out: &OutputGradient<'_, T>,
-    input: &Input<'_, T>,
+    input: &Rows<'_, T>,
     images: usize,
     (n, k): (usize, usize),
     weight: &Panels<T>,
@@ -166,7 +198,7 @@ pub(crate) fn backward<T: Pooled>(
     let pixels = out.g.len() / n / images;
     let group = images_per_group(images, n * k) * pixels;
     let groups = (images * pixels).div_ceil(group);
-    let gated = matches!(input, Input::Gated(..));
+    let gated = matches!(input, Rows::Gated(..));
     let mut dx = Buffer::new(if wanted.input { images * pixels * k } else { 0 });
     let mut dgates = vec![T::zero(); if gated { images * k } else { 0 }];
     let mut parts: Vec<&mut [T]> = dx.chunks_mut(group * k).collect();
@@ -209,7 +241,7 @@ fn total<T: Pooled>(sums: &[Buffer<T>], (n, k): (usize, usize)) -> Vec<T> {
 /// The images of one task, in pieces.
 struct Group<'a, T: Pooled> {
     out: &'a OutputGradient<'a, T>,
-    input: &'a Input<'a, T>,
+    input: &'a Rows<'a, T>,
     weight: &'a Panels<T>,
     wanted: &'a Wanted<'a, T>,
     n: usize,
@@ -260,7 +292,7 @@ impl<T: Pooled> Group<'_, T> {
         dgates: &mut [T],
     ) -> &'s [T] {
         let k = self.k;
-        let Input::Gated(x, norm, gates) = self.input else {
+        let Rows::Gated(x, norm, gates) = self.input else {
             return self.input.rows(rows, k, scratch);
         };
         let scratch = &mut scratch[..rows.len() * k];
