@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
 
 mod golden;
+mod levels;
 
 use candle_core::{DType, Device};
 use cream_arch::{Path, Space, Widths};
@@ -85,4 +86,9 @@ fn a_network_larger_than_its_weights_is_refused_before_it_is_built() {
     let mut init = ToBeLoaded::from_tensors(&tensors);
     let error = ChildNet::new(&architecture, &mut init, DType::F32, &Device::Cpu).unwrap_err();
     assert!(error.to_string().contains("classifier.weight has 48000000 elements"), "{error}");
+}
+
+#[test]
+fn at_every_level() {
+    levels::run_all_but("at_every_level");
 }

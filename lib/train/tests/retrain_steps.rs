@@ -3,6 +3,8 @@
 
 #[path = "../../nn/tests/golden/mod.rs"]
 mod golden;
+#[path = "../../nn/tests/levels/mod.rs"]
+mod levels;
 
 use candle_core::{DType, Device};
 use cream_arch::{Path, Space, Widths};
@@ -65,4 +67,9 @@ fn rmsprop_in_the_form_of_tensorflow() {
         weight_decay: 1e-2,
     };
     check("rmsprop_tf", rule, 0.01);
+}
+
+#[test]
+fn at_every_level() {
+    levels::run_all_but("at_every_level");
 }

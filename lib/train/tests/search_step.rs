@@ -3,6 +3,8 @@
 
 #[path = "../../nn/tests/golden/mod.rs"]
 mod golden;
+#[path = "../../nn/tests/levels/mod.rs"]
+mod levels;
 
 use candle_core::{DType, Device, Tensor};
 use cream_arch::{Path, Space, Widths};
@@ -137,4 +139,9 @@ fn an_update_of_the_matching_network_agrees() {
             assert_eq!(difference, 0.0, "{name} is as before");
         }
     }
+}
+
+#[test]
+fn at_every_level() {
+    levels::run_all_but("at_every_level");
 }

@@ -107,3 +107,43 @@ macro_rules! with_level {
     };
 }
 pub(crate) use with_level;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// The tests of all operators, at each level that the machine has.
+    #[test]
+    fn operators_hold_at_every_level() {
+        for level in levels() {
+            let out = Command::new(std::env::current_exe().unwrap())
+                .args(["ops::", "--skip", "at_every_level"])
+                .env(VARIABLE, level)
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&out.stdout);
+            assert!(out.status.success(), "at {level}:\n{said}");
+            assert!(!said.contains(" 0 passed"), "at {level} nothing ran:\n{said}");
+        }
+    }
+
+    #[test]
+    fn the_variable_decides() {
+        for level in levels() {
+            let out = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "--ignored", "--nocapture", "ops::simd::tests::say"])
+                .env(VARIABLE, level)
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&out.stdout);
+            assert!(said.contains(&format!("level {level};")), "{said}");
+        }
+    }
+
+    #[test]
+    #[ignore = "run by the_variable_decides"]
+    fn say() {
+        println!("level {};", check().unwrap());
+    }
+}
