@@ -37,6 +37,9 @@ allow supernet-train cream-train cream-arch cream-data cream-nn cream-cli candle
 allow arch-retrain cream-train cream-arch cream-data cream-nn cream-cli candle-core
 allow evaluate cream-train cream-arch cream-data cream-nn cream-cli candle-core
 
+# Times the networks and the operators.
+allow cream-bench cream-train cream-arch cream-data cream-nn cream-cli candle-core
+
 # Calls every reader there is.
 allow cream-malformed cream-train cream-arch cream-data cream-nn cream-cli candle-core
 

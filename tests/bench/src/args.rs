@@ -1,0 +1,173 @@
+//! The command line, and the plan that it makes.
+
+use clap::{ArgGroup, Parser, ValueEnum};
+use cream_cli::Failure;
+
+use crate::subject::Subject;
+
+const ABOUT: &str = "Time training and inference of the networks";
+
+const LONG_ABOUT: &str = "\
+Time training and inference of the networks, on made-up images.
+
+  bench --path 287 --batch 16                  a published network at its own input size
+  bench --path '[[0],[3,3],[3,3],[1],[3]]'     a path of the published space
+  bench --supernet 1,2,3,2,2 --mode train      another random path of this supernet every step
+
+One line per case: images per second as the median over the timed steps, with the slowest and the
+fastest; the time of a step; the floor, which no step can go below, and its share of the time; and
+the most memory that the process held.";
+
+/// Flags as given.
+#[derive(Debug, Parser)]
+#[command(name = "bench", version = cream_cli::VERSION, about = ABOUT, long_about = LONG_ABOUT)]
+#[command(group = ArgGroup::new("what").args(["path", "supernet"]).required(true))]
+pub struct Args {
+    /// A published network (14, 43, 114, 287, 481, 604), or index lists of the published space
+    #[arg(long, value_name = "NAME|LISTS")]
+    pub path: Option<String>,
+
+    /// Layers per searched stage of a supernet, of which every step runs another path
+    #[arg(long, value_name = "A,B,C,D,E", value_delimiter = ',')]
+    pub supernet: Option<Vec<usize>>,
+
+    /// Input size in pixels; by default a published network's own, otherwise 224
+    #[arg(long, value_name = "N")]
+    pub size: Option<usize>,
+
+    /// Images per step
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = at_least_one)]
+    pub batch: usize,
+
+    /// What to time
+    #[arg(long, value_enum, default_value_t = ModeName::Both)]
+    pub mode: ModeName,
+
+    /// Threads; by default one per core
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+
+    /// Steps that are timed
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = at_least_one)]
+    pub repeat: usize,
+
+    /// Steps before those
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub warmup: usize,
+
+    /// Print one object per case and line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Modes as flags name them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ModeName {
+    /// Forward, backward and update
+    Train,
+    /// Forward, with running statistics
+    Infer,
+    /// One after the other
+    Both,
+}
+
+impl ModeName {
+    /// The cases, inference first: it needs less memory, and the peak only grows.
+    pub fn cases(self) -> &'static [Mode] {
+        match self {
+            Self::Train => &[Mode::Train],
+            Self::Infer => &[Mode::Infer],
+            Self::Both => &[Mode::Infer, Mode::Train],
+        }
+    }
+}
+
+/// What a step does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Forward, backward and update.
+    Train,
+    /// Forward, with running statistics.
+    Infer,
+}
+
+/// What is timed, and how often.
+#[derive(Debug)]
+pub struct Plan {
+    /// The network or supernet.
+    pub subject: Subject,
+    /// Images per step.
+    pub batch: usize,
+    /// What a step does.
+    pub mode: ModeName,
+    /// Steps that are timed.
+    pub repeat: usize,
+    /// Steps before those.
+    pub warmup: usize,
+}
+
+impl Args {
+    /// The plan that the flags make.
+    ///
+    /// # Errors
+    /// [`Failure::Input`] for a network that there is not.
+    pub fn plan(&self) -> Result<Plan, Failure> {
+        let subject = match (&self.path, &self.supernet) {
+            (Some(path), None) => Subject::path(path, self.size)?,
+            (None, Some(depths)) => Subject::supernet(depths, self.size)?,
+            _ => return Err(Failure::input("give --path or --supernet; see --help")),
+        };
+        let Self { batch, mode, repeat, warmup, .. } = *self;
+        Ok(Plan { subject, batch, mode, repeat, warmup })
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1".to_owned()),
+        Ok(count) => Ok(count),
+        Err(error) => Err(format!("{error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(line: &str) -> Result<Plan, Failure> {
+        Args::try_parse_from(line.split(' ')).map_err(Failure::input)?.plan()
+    }
+
+    fn name_and_size(line: &str) -> (String, usize) {
+        let subject = plan(line).unwrap().subject;
+        (subject.name().to_owned(), subject.size())
+    }
+
+    #[test]
+    fn a_published_network_has_its_own_size_unless_told() {
+        assert_eq!(name_and_size("bench --path 14"), ("14".to_owned(), 64));
+        assert_eq!(name_and_size("bench --path 14 --size 96"), ("14".to_owned(), 96));
+        let lists = "[[0],[3,3],[3,3],[1],[3]]";
+        let line = format!("bench --path {lists}");
+        assert_eq!(name_and_size(&line), (lists.to_owned(), 224));
+        let supernet = ("supernet 1,2,3,2,2".to_owned(), 224);
+        assert_eq!(name_and_size("bench --supernet 1,2,3,2,2"), supernet);
+    }
+
+    #[test]
+    fn what_there_is_not_is_refused() {
+        for (line, part) in [
+            ("bench --path 15", "15"),
+            ("bench --path [[0],[3,3],[3,3],[1],[6]]", "choice 6"),
+            ("bench --path [[0],[3,3]", "write lists such as"),
+            ("bench --supernet 1,2,3", "depths"),
+            ("bench --path 14 --supernet 1,2,3,2,2", "cannot be used with"),
+            ("bench --path 14 --batch 0", "at least 1"),
+        ] {
+            let failure = plan(line).unwrap_err();
+            assert_eq!(failure.status(), 2, "{line}");
+            let text = format!("{:#}", failure.error());
+            assert!(text.contains(part), "{line}: {text}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What the machine reaches with as many threads as the steps have.
+
+use std::fmt;
+use std::hint::black_box;
+use std::time::Instant;
+
+use candle_core::{Device, Result, Tensor};
+use rayon::prelude::*;
+
+/// Side of the square matrices whose product is timed.
+const SIDE: usize = 1024;
+/// Elements of each of the two buffers that are copied between, beyond any cache: 256 MiB.
+const ELEMENTS: usize = 64 << 20;
+/// Of so many tries the fastest counts: what slows others down is not the machine's rate.
+const TRIES: usize = 10;
+
+/// Rates of the arithmetic and of the memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Machine {
+    /// Multiplications and additions of a matrix product in f32.
+    pub flops_per_second: f64,
+    /// Bytes copied, counted where they are read and where they are written.
+    pub bytes_per_second: f64,
+}
+
+impl Machine {
+    /// Times a product and a copy on the present thread pool.
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    pub fn measure() -> Result<Self> {
+        Ok(Self { flops_per_second: product_rate()?, bytes_per_second: copy_rate() })
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (flops, bytes) = (self.flops_per_second / 1e9, self.bytes_per_second / 1e9);
+        write!(f, "{flops:.1} GFLOP/s in a product of {SIDE} x {SIDE}, {bytes:.1} GB/s in a copy")
+    }
+}
+
+fn product_rate() -> Result<f64> {
+    let values = |seed: usize| (0..SIDE * SIDE).map(move |i| ((i * 7 + seed) % 13) as f32 - 6.0);
+    let matrix = |seed| Tensor::from_iter(values(seed), &Device::Cpu)?.reshape((SIDE, SIDE));
+    let (a, b) = (matrix(0)?, matrix(1)?);
+    let seconds = fastest(|| Ok(_ = black_box(a.matmul(&b)?)))?;
+    Ok(2.0 * (SIDE as f64).powi(3) / seconds)
+}
+
+fn copy_rate() -> f64 {
+    let from = vec![1.0_f32; ELEMENTS];
+    let mut to = vec![0.0_f32; ELEMENTS];
+    let piece = ELEMENTS.div_ceil(rayon::current_num_threads());
+    let copy = || {
+        let pieces = to.par_chunks_mut(piece).zip(from.par_chunks(piece));
+        pieces.for_each(|(to, from)| to.copy_from_slice(from));
+        black_box(&mut to);
+        Ok(())
+    };
+    // A copy cannot fail.
+    let seconds = fastest(copy).unwrap_or(f64::NAN);
+    2.0 * 4.0 * ELEMENTS as f64 / seconds
+}
+
+/// Seconds of the fastest of the tries.
+fn fastest(mut work: impl FnMut() -> Result<()>) -> Result<f64> {
+    let mut seconds = f64::INFINITY;
+    for _ in 0..TRIES {
+        let start = Instant::now();
+        work()?;
+        seconds = seconds.min(start.elapsed().as_secs_f64());
+    }
+    Ok(seconds)
+}

@@ -1,0 +1,43 @@
+//! Times training steps and inference passes of the networks, against the time that they cannot go below.
+
+mod args;
+mod floor;
+mod machine;
+mod measure;
+mod memory;
+mod report;
+mod subject;
+mod workload;
+
+use std::process::ExitCode;
+
+use cream_cli::{Failure, OrFail, write_stdout};
+use cream_train::device;
+
+use args::{Args, Plan};
+use machine::Machine;
+use report::Row;
+
+fn main() -> ExitCode {
+    cream_cli::main("bench", || run(&cream_cli::parse()?))
+}
+
+fn run(args: &Args) -> Result<(), Failure> {
+    let plan = args.plan()?;
+    device::in_pool(args.threads, || time(&plan, args.json)).or_input()?
+}
+
+fn time(plan: &Plan, json: bool) -> Result<(), Failure> {
+    let mut runs = Vec::new();
+    for &mode in plan.mode.cases() {
+        runs.push(measure::run(plan, mode).or_run()?);
+    }
+    // After the runs: its buffers would count as theirs in the peak of memory.
+    let machine = Machine::measure().or_run()?;
+    eprintln!("bench: this process reaches {machine}");
+    for run in &runs {
+        let row = Row::new(plan, run, &machine);
+        write_stdout(if json { row.json() } else { row.line() })?;
+    }
+    Ok(())
+}
