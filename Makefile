@@ -20,6 +20,8 @@
 ##   make test                             every test, then a small pipeline from end to end, the
 ##                                         installation, and runs that are killed
 ##   make check                            formatting, lints, dependency arrows
+##   make bench [PYTHON=path/to/python]    speed and memory of five networks; with a Python that has
+##                                         torch, onnx and onnxruntime, beside those too
 ##
 ## Variables:
 ##   DATA       folder of images or of shards; unset: the bundled Fashion-MNIST subset
@@ -29,6 +31,7 @@
 ##              runs two: use recipes)
 ##   SEARCH_CONFIG, RETRAIN_CONFIG   recipes; by default those in configs/ for the data
 ##   PREP_FLAGS flags for imagenet-prep
+##   BENCH_FLAGS, COMPARE_FLAGS   flags for bench and for compare.py (tests/bench)
 ##   RUNS, SHARD_ROOT   where runs and prepared data go (runs and data)
 ##   TOOLS      folder of ready binaries; unset: they are built first
 ##
@@ -60,7 +63,7 @@ include pipelines/rules.mk
 include pipelines/pipeline.mk
 include pipelines/install.mk
 
-.PHONY: help build test check sample cargo-present
+.PHONY: help build test check bench sample cargo-present
 
 help:
 	@sed -n 's/^## \{0,1\}//p' Makefile
@@ -85,6 +88,16 @@ test: cargo-present
 	tests/install.sh
 	tests/full-disk.sh
 	tests/interrupted.sh --kills 3 --threads 2 --workers 1 --seed 5 >/dev/null
+
+# A process for each: the peak of memory is the process's.
+BENCH_LINES := "--path 287 --batch 16" "--path 43 --batch 64" "--path 14 --batch 128" \
+  "--path 604 --batch 16" "--supernet 1,2,3,2,2 --batch 16"
+
+bench: | $(BUILD)
+	@for line in $(BENCH_LINES); do $(TOOLS)/bench $$line $(BENCH_FLAGS); done
+ifdef PYTHON
+	@$(PYTHON) tests/bench/compare.py --bench $(TOOLS)/bench $(COMPARE_FLAGS)
+endif
 
 sample:
 	@$(MAKE) --no-print-directory DATA= prepare
