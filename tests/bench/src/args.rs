@@ -13,15 +13,16 @@ Time training and inference of the networks, on made-up images.
   bench --path 287 --batch 16                  a published network at its own input size
   bench --path '[[0],[3,3],[3,3],[1],[3]]'     a path of the published space
   bench --supernet 1,2,3,2,2 --mode train      another random path of this supernet every step
+  bench --operators                            every operator by itself, at the shapes of network 287
 
 One line per case: images per second as the median over the timed steps, with the slowest and the
 fastest; the time of a step; the floor, which no step can go below, and its share of the time; and
-the most memory that the process held.";
+the most memory that the process held. An operator has its time and its rate instead.";
 
 /// Flags as given.
 #[derive(Debug, Parser)]
 #[command(name = "bench", version = cream_cli::VERSION, about = ABOUT, long_about = LONG_ABOUT)]
-#[command(group = ArgGroup::new("what").args(["path", "supernet"]).required(true))]
+#[command(group = ArgGroup::new("what").args(["path", "supernet", "operators"]).required(true))]
 pub struct Args {
     /// A published network (14, 43, 114, 287, 481, 604), or index lists of the published space
     #[arg(long, value_name = "NAME|LISTS")]
@@ -30,6 +31,10 @@ pub struct Args {
     /// Layers per searched stage of a supernet, of which every step runs another path
     #[arg(long, value_name = "A,B,C,D,E", value_delimiter = ',')]
     pub supernet: Option<Vec<usize>>,
+
+    /// Every operator by itself
+    #[arg(long, conflicts_with_all = ["size", "mode"])]
+    pub operators: bool,
 
     /// Input size in pixels; by default a published network's own, otherwise 224
     #[arg(long, value_name = "N")]
@@ -91,7 +96,25 @@ pub enum Mode {
     Infer,
 }
 
-/// What is timed, and how often.
+/// How often something runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Repeats {
+    /// Before anything is timed.
+    pub warmup: usize,
+    /// Timed.
+    pub timed: usize,
+}
+
+/// What is asked for, of flags that agree with each other.
+#[derive(Debug)]
+pub enum Request {
+    /// Steps of a network.
+    Network(Box<Plan>),
+    /// Every operator by itself.
+    Operators,
+}
+
+/// A network and the steps that are timed.
 #[derive(Debug)]
 pub struct Plan {
     /// The network or supernet.
@@ -100,25 +123,28 @@ pub struct Plan {
     pub batch: usize,
     /// What a step does.
     pub mode: ModeName,
-    /// Steps that are timed.
-    pub repeat: usize,
-    /// Steps before those.
-    pub warmup: usize,
+    /// Steps.
+    pub repeats: Repeats,
 }
 
 impl Args {
-    /// The plan that the flags make.
+    /// The request that the flags make; clap has refused those that exclude each other.
     ///
     /// # Errors
     /// [`Failure::Input`] for a network that there is not.
-    pub fn plan(&self) -> Result<Plan, Failure> {
+    pub fn request(&self) -> Result<Request, Failure> {
         let subject = match (&self.path, &self.supernet) {
-            (Some(path), None) => Subject::path(path, self.size)?,
+            (Some(path), _) => Subject::path(path, self.size)?,
             (None, Some(depths)) => Subject::supernet(depths, self.size)?,
-            _ => return Err(Failure::input("give --path or --supernet; see --help")),
+            (None, None) => return Ok(Request::Operators),
         };
-        let Self { batch, mode, repeat, warmup, .. } = *self;
-        Ok(Plan { subject, batch, mode, repeat, warmup })
+        let (batch, mode, repeats) = (self.batch, self.mode, self.repeats());
+        Ok(Request::Network(Box::new(Plan { subject, batch, mode, repeats })))
+    }
+
+    /// How often every case runs.
+    pub fn repeats(&self) -> Repeats {
+        Repeats { warmup: self.warmup, timed: self.repeat }
     }
 }
 
@@ -134,13 +160,15 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 mod tests {
     use super::*;
 
-    fn plan(line: &str) -> Result<Plan, Failure> {
-        Args::try_parse_from(line.split(' ')).map_err(Failure::input)?.plan()
+    fn request(line: &str) -> Result<Request, Failure> {
+        Args::try_parse_from(line.split(' ')).map_err(Failure::input)?.request()
     }
 
     fn name_and_size(line: &str) -> (String, usize) {
-        let subject = plan(line).unwrap().subject;
-        (subject.name().to_owned(), subject.size())
+        match request(line).unwrap() {
+            Request::Network(plan) => (plan.subject.name().to_owned(), plan.subject.size()),
+            Request::Operators => panic!("{line} is no network"),
+        }
     }
 
     #[test]
@@ -163,8 +191,10 @@ mod tests {
             ("bench --supernet 1,2,3", "depths"),
             ("bench --path 14 --supernet 1,2,3,2,2", "cannot be used with"),
             ("bench --path 14 --batch 0", "at least 1"),
+            ("bench --operators --size 64", "cannot be used with"),
+            ("bench", "required"),
         ] {
-            let failure = plan(line).unwrap_err();
+            let failure = request(line).unwrap_err();
             assert_eq!(failure.status(), 2, "{line}");
             let text = format!("{:#}", failure.error());
             assert!(text.contains(part), "{line}: {text}");

@@ -5,6 +5,7 @@ mod floor;
 mod machine;
 mod measure;
 mod memory;
+mod operators;
 mod report;
 mod subject;
 mod workload;
@@ -15,7 +16,7 @@ use cream_cli::{Failure, OrFail, write_stdout};
 use cream_nn::ops::simd;
 use cream_train::device;
 
-use args::{Args, Plan};
+use args::{Args, Plan, Request};
 use machine::Machine;
 use report::Row;
 
@@ -25,18 +26,25 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Failure> {
     let simd = simd::check().map_err(Failure::input)?;
-    let plan = args.plan()?;
-    device::in_pool(args.threads, || time(&plan, simd, args.json)).or_input()?
+    let request = args.request()?;
+    device::in_pool(args.threads, || {
+        eprintln!("bench: with {simd} kernels");
+        match &request {
+            Request::Network(plan) => time(plan, args.json),
+            Request::Operators => operators::run(args.batch, args.repeats(), args.json),
+        }
+    })
+    .or_input()?
 }
 
-fn time(plan: &Plan, simd: &str, json: bool) -> Result<(), Failure> {
+fn time(plan: &Plan, json: bool) -> Result<(), Failure> {
     let mut runs = Vec::new();
     for &mode in plan.mode.cases() {
         runs.push(measure::run(plan, mode).or_run()?);
     }
     // After the runs: its buffers would count as theirs in the peak of memory.
     let machine = Machine::measure().or_run()?;
-    eprintln!("bench: with {simd} kernels; this process reaches {machine}");
+    eprintln!("bench: this process reaches {machine}");
     for run in &runs {
         let row = Row::new(plan, run, &machine);
         write_stdout(if json { row.json() } else { row.line() })?;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use cream_arch::Path;
 
-use crate::args::{Mode, Plan};
+use crate::args::{Mode, Plan, Repeats};
 use crate::floor::Work;
 use crate::memory::peak_resident;
 use crate::workload::Workload;
@@ -58,8 +58,9 @@ pub struct Run {
 /// When the network cannot be built or run.
 pub fn run(plan: &Plan, mode: Mode) -> Result<Run> {
     let mut workload = Workload::new(&plan.subject, plan.batch)?;
-    let (warmup, steps) = (plan.warmup as u64, (plan.warmup + plan.repeat) as u64);
-    let mut times = Vec::with_capacity(plan.repeat);
+    let Repeats { warmup, timed } = plan.repeats;
+    let (warmup, steps) = (warmup as u64, (warmup + timed) as u64);
+    let mut times = Vec::with_capacity(timed);
     for step in 0..steps {
         let start = Instant::now();
         match mode {

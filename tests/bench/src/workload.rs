@@ -115,3 +115,31 @@ impl Network<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn training_lowers_the_loss_on_its_batch() {
+        let subject = Subject::path("14", Some(32)).unwrap();
+        let mut workload = Workload::new(&subject, 4).unwrap();
+        let losses: Vec<f32> = (0..8).map(|step| workload.train(step).unwrap()).collect();
+        // A network that knows nothing gives every class 1 / 1000.
+        assert!((losses[0] - 1000_f32.ln()).abs() < 1.0, "{losses:?}");
+        assert!(losses[7] < losses[0] - 0.5, "{losses:?}");
+        assert_eq!(workload.infer(0).unwrap().dims(), [4, CLASSES]);
+    }
+
+    #[test]
+    fn a_step_of_a_supernet_trains_its_path_alone() {
+        let subject = Subject::supernet(&[1, 1, 1, 1, 1], Some(32)).unwrap();
+        let mut workload = Workload::new(&subject, 2).unwrap();
+        workload.train(0).unwrap();
+        let (momentum, _, _) = workload.optimizer.state();
+        let trained = workload.network.parameters(0).unwrap();
+        assert!(trained.iter().all(|(name, _)| momentum.contains_key(*name)));
+        assert_eq!(momentum.len(), trained.len());
+        assert_ne!(subject.path_of(0), subject.path_of(1));
+    }
+}
