@@ -1,6 +1,6 @@
 //! Where networks run, and with how many threads.
 
-use crate::TrainError;
+use crate::{TrainError, memory};
 use candle_core::Device;
 
 /// `cpu`, or `auto`: the best device that the operators have kernels for, which is the CPU.
@@ -26,7 +26,8 @@ pub fn open(name: &str) -> Result<Device, TrainError> {
 /// for it.
 ///
 /// # Errors
-/// When a number outside 1 to 1024 is asked for, or the threads cannot be started; then `work` has not run.
+/// When a number outside 1 to 1024 is asked for, the environment names vector instructions that this machine lacks, or
+/// the threads cannot be started; then `work` has not run.
 pub fn in_pool<R: Send>(
     threads: Option<usize>,
     work: impl FnOnce() -> R + Send,
@@ -36,6 +37,8 @@ pub fn in_pool<R: Send>(
     if !(1..=1024).contains(&threads) {
         return Err(TrainError::Setting(format!("threads is {threads}; give 1 to 1024")));
     }
+    cream_nn::ops::simd::check().map_err(TrainError::Setting)?;
+    memory::keep_freed();
     // Candle reads its thread counts from the environment only. Its second pool, for elementwise operations, spins
     // while it waits and would take time from rayon's: it gets no thread of its own.
     // SAFETY: the caller promises that no other thread runs yet.

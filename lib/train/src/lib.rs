@@ -15,6 +15,7 @@ pub mod evaluate;
 pub mod feed;
 pub mod intact;
 pub mod matching;
+pub mod memory;
 pub mod optimizer;
 pub mod path_scores;
 pub mod prioritized;

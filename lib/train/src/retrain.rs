@@ -9,6 +9,7 @@ use crate::checkpoint::{Identity, is_due};
 use crate::ema::Ema;
 use crate::evaluate::evaluate_network;
 use crate::feed::Feed;
+use crate::memory;
 use crate::non_finite::{Before, Step};
 use crate::optimizer::{Optimizer, clip, gradients, non_finite};
 use crate::report::Report;
@@ -140,6 +141,7 @@ pub fn retrain(
     }
     report.end();
     run.finish()?;
+    memory::summary().iter().for_each(|line| report.message(line));
     Ok(Outcome::Done(run.validation))
 }
 

@@ -10,6 +10,7 @@ use crate::TrainError;
 use crate::checkpoint::is_due;
 use crate::feed::Feed;
 use crate::matching::Matching;
+use crate::memory;
 use crate::optimizer::Optimizer;
 use crate::path_scores::score_paths;
 use crate::prioritized::PrioritizedPaths;
@@ -137,7 +138,9 @@ pub fn search(
         search.save_checkpoint(score)?;
     }
     report.end();
-    search.finish().map(Outcome::Done)
+    let board = search.finish()?;
+    memory::summary().iter().for_each(|line| report.message(line));
+    Ok(Outcome::Done(board))
 }
 
 impl<'a> Search<'a> {

@@ -3,6 +3,7 @@
 
 use super::buffer::{Buffer, Pooled};
 use super::norm::{Norm, NormGradient};
+use super::rows_in_parallel;
 use crate::ops::Window;
 use crate::ops::batch_norm::Moments;
 use crate::ops::patches;
@@ -221,20 +222,25 @@ pub(crate) fn backward<T: Pooled>(
 /// The sum of the groups' parts in their order, as `[n, k]`.
 fn total<T: Pooled>(sums: &[Buffer<T>], (n, k): (usize, usize)) -> Vec<T> {
     let mut total = vec![T::zero(); n * k];
-    for sum in sums {
-        for (t, &v) in total.iter_mut().zip(sum.iter()) {
-            *t += v;
+    rows_in_parallel(&mut total, 1, |first, total| {
+        for sum in sums {
+            for (t, &v) in total.iter_mut().zip(&sum[first..]) {
+                *t += v;
+            }
         }
-    }
+    });
     if n <= k {
         return total;
     }
     let mut turned = vec![T::zero(); n * k];
-    for (i, row) in total.chunks_exact(n).enumerate() {
-        for (j, &v) in row.iter().enumerate() {
-            turned[j * k + i] = v;
+    rows_in_parallel(&mut turned, k, |first, rows| {
+        for (j, row) in rows.chunks_exact_mut(k).enumerate() {
+            let column = first / k + j;
+            for (v, &t) in row.iter_mut().zip(total.iter().skip(column).step_by(n)) {
+                *v = t;
+            }
         }
-    }
+    });
     turned
 }
 

@@ -6,7 +6,7 @@ use super::pointwise::{backward_panels, forward_panels};
 use crate::layers::{Dense, Gradients, SqueezeExcite};
 use crate::ops::activation::{Function, with_activation};
 use crate::ops::gate;
-use crate::ops::product::{RowSum, multiply};
+use crate::ops::product::{RowSum, multiply_in_parallel};
 use candle_core::Result;
 
 /// The gates `[N, C]` for the means of images.
@@ -70,7 +70,8 @@ fn affine<T: Pooled>(layer: &Dense, x: &[T]) -> Result<Vec<T>> {
     let (n, k) = (layer.weight.dim(0)?, layer.weight.dim(1)?);
     let bias = values::<T>(&layer.bias)?;
     let mut y = bias.repeat(x.len() / k);
-    with_values(&layer.weight, |w| multiply(x, &forward_panels(w, (n, k)), &mut y, true))?;
+    let weight = with_values(&layer.weight, |w| forward_panels(w, (n, k)))?;
+    multiply_in_parallel(x, &weight, &mut y, true);
     Ok(y)
 }
 
@@ -82,10 +83,12 @@ fn affine_backward<T: Pooled>(
     sink: &Gradients,
 ) -> Result<Vec<T>> {
     let (n, k) = (layer.weight.dim(0)?, layer.weight.dim(1)?);
-    let mut dx = vec![T::zero(); x.len()];
-    with_values(&layer.weight, |w| multiply(dy, &backward_panels(w, (n, k)), &mut dx, false))?;
-    let mut dw = vec![T::zero(); n * k];
-    RowSum::new().add(&mut dw, (dy, n), (x, k));
+    let weight = with_values(&layer.weight, |w| backward_panels(w, (n, k)))?;
+    let (mut dx, mut dw) = (vec![T::zero(); x.len()], vec![T::zero(); n * k]);
+    rayon::join(
+        || multiply_in_parallel(dy, &weight, &mut dx, false),
+        || RowSum::new().add(&mut dw, (dy, n), (x, k)),
+    );
     give(sink, &layer.weight, dw)?;
     let mut db = vec![T::zero(); n];
     for row in dy.chunks_exact(n) {

@@ -10,18 +10,28 @@ use pulp::Simd;
 macro_rules! with_tile {
     (<$t:ty> $f:ident($($argument:expr),*)) => {
         match level() {
-            Level::Portable => $f::<$t, pulp::Scalar, 2, 1, 8>(pulp::Scalar, $($argument),*),
+            Level::Portable => $f::<$t, pulp::Scalar, 2, 1, 8>(pulp::Scalar $(, $argument)*),
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2(v3) => v3.vectorize(#[inline(always)] || $f::<$t, _, 6, 2, 2>(v3, $($argument),*)),
+            Level::Avx2(v3) => v3.vectorize(#[inline(always)] || $f::<$t, _, 6, 2, 2>(v3 $(, $argument)*)),
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512(v4) => v4.vectorize(#[inline(always)] || $f::<$t, _, 12, 4, 2>(v4, $($argument),*)),
+            Level::Avx512(v4) => v4.vectorize(#[inline(always)] || $f::<$t, _, 12, 4, 2>(v4 $(, $argument)*)),
         }
     };
 }
 
-/// B `[k, n]` as panels `[n / N][k][N]`.
-pub(super) fn packed_columns<T: Lanes>(out: &mut Vec<T>, b: Strided<'_, T>, k: usize, n: usize) {
-    with_tile!(<T> pack_columns(out, b, k, n));
+/// Columns of a panel.
+pub(super) fn panel_columns<T: Lanes>() -> usize {
+    with_tile!(<T> columns_of())
+}
+
+/// Panels `[k][N]` of B `[k, n]` from column `first` on, as many as `out` has room for.
+pub(super) fn pack_columns<T: Lanes>(
+    out: &mut [T],
+    b: Strided<'_, T>,
+    first: usize,
+    (k, n): (usize, usize),
+) {
+    with_tile!(<T> panels_from(out, b, first, k, n));
 }
 
 /// The transpose of A `[rows, m]` as tiles `[m / M][rows][M]`.
@@ -52,17 +62,23 @@ pub(super) fn tiles_times_panels<T: Lanes>(
 }
 
 #[inline(always)]
-fn pack_columns<T: Lanes, S: Simd, const M: usize, const R: usize, const W: usize>(
+fn columns_of<T: Lanes, S: Simd, const M: usize, const R: usize, const W: usize>(_: S) -> usize {
+    W * T::lanes::<S>()
+}
+
+#[inline(always)]
+fn panels_from<T: Lanes, S: Simd, const M: usize, const R: usize, const W: usize>(
     _: S,
-    out: &mut Vec<T>,
+    out: &mut [T],
     b: Strided<'_, T>,
+    first: usize,
     k: usize,
     n: usize,
 ) {
     let columns = W * T::lanes::<S>();
-    out.resize(n.div_ceil(columns) * k * columns, T::zero());
     for (p, panel) in out.chunks_exact_mut((k * columns).max(1)).enumerate() {
-        let (first, width) = (p * columns, columns.min(n - p * columns));
+        let first = first + p * columns;
+        let width = columns.min(n - first);
         for (i, row) in panel.chunks_exact_mut(columns).enumerate() {
             let start = i * b.row + first * b.column;
             if b.column == 1 && width == columns {

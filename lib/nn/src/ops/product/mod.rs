@@ -10,7 +10,8 @@ mod kernel;
 mod tests;
 
 use super::lanes::Lanes;
-use kernel::{packed_columns, packed_rows};
+use kernel::{pack_columns, packed_rows};
+use rayon::prelude::*;
 
 /// The right operand B `[k, n]`, cut into panels of `width` columns, each `[k, width]`, the last one
 /// filled up with zeros.
@@ -42,17 +43,23 @@ impl<'a, T> Strided<'a, T> {
 }
 
 impl<T: Lanes> Panels<T> {
-    /// Packs B `[k, n]`.
+    /// Packs B `[k, n]`, on all threads.
     pub(crate) fn pack(b: Strided<'_, T>, k: usize, n: usize) -> Self {
-        let mut panels = Self { values: Vec::new(), k, n };
-        panels.repack(b, k, n);
-        panels
+        let columns = kernel::panel_columns::<T>();
+        let mut values = vec![T::zero(); n.div_ceil(columns) * columns * k];
+        // Panels of one piece of work, enough to be worth a thread's while.
+        let at_once = (16 * 1024 / (columns * k).max(1)).max(1);
+        let pieces = values.par_chunks_mut((at_once * columns * k).max(1)).enumerate();
+        pieces.for_each(|(i, piece)| pack_columns(piece, b, i * at_once * columns, (k, n)));
+        Self { values, k, n }
     }
 
-    /// Packs another matrix into the same memory.
-    pub(crate) fn repack(&mut self, b: Strided<'_, T>, k: usize, n: usize) {
+    /// Packs another matrix into the same memory, on this thread.
+    fn repack(&mut self, b: Strided<'_, T>, k: usize, n: usize) {
         (self.k, self.n) = (k, n);
-        packed_columns(&mut self.values, b, k, n);
+        let columns = kernel::panel_columns::<T>();
+        self.values.resize(n.div_ceil(columns) * columns * k, T::zero());
+        pack_columns(&mut self.values, b, 0, (k, n));
     }
 }
 
@@ -60,6 +67,18 @@ impl<T: Lanes> Panels<T> {
 pub(crate) fn multiply<T: Lanes>(a: &[T], b: &Panels<T>, c: &mut [T], accumulate: bool) {
     debug_assert_eq!(a.len() / b.k.max(1), c.len() / b.n.max(1));
     kernel::rows_times_panels(a, (b.k, b.n), &b.values, c, accumulate);
+}
+
+/// [`multiply`] with the rows shared out among threads.
+pub(crate) fn multiply_in_parallel<T: Lanes>(
+    a: &[T],
+    b: &Panels<T>,
+    c: &mut [T],
+    accumulate: bool,
+) {
+    const ROWS: usize = 12;
+    let work = c.par_chunks_mut((ROWS * b.n).max(1)).zip(a.par_chunks((ROWS * b.k).max(1)));
+    work.for_each(|(c, a)| multiply(a, b, c, accumulate));
 }
 
 /// Sums over rows r of `narrow[r, i] * wide[r, j]`: how a weight's gradient comes from the two sides of a product.
