@@ -12,10 +12,29 @@ pub(crate) trait Function {
     /// f'(z) of every lane; at a corner the derivative from below, as in PyTorch.
     fn slope<T: Lanes, S: Simd>(simd: S, z: T::Vector<S>) -> T::Vector<S>;
 
-    /// f(z) and f'(z), where finding them together is cheaper.
+    /// f(z) of several vectors.
     #[inline(always)]
-    fn both<T: Lanes, S: Simd>(simd: S, z: T::Vector<S>) -> (T::Vector<S>, T::Vector<S>) {
-        (Self::value::<T, S>(simd, z), Self::slope::<T, S>(simd, z))
+    fn values<T: Lanes, S: Simd, const W: usize>(
+        simd: S,
+        mut z: [T::Vector<S>; W],
+    ) -> [T::Vector<S>; W] {
+        for z in &mut z {
+            *z = Self::value::<T, S>(simd, *z);
+        }
+        z
+    }
+
+    /// f(z) and f'(z) of several vectors.
+    #[inline(always)]
+    fn both<T: Lanes, S: Simd, const W: usize>(
+        simd: S,
+        z: [T::Vector<S>; W],
+    ) -> ([T::Vector<S>; W], [T::Vector<S>; W]) {
+        let mut slopes = z;
+        for slope in &mut slopes {
+            *slope = Self::slope::<T, S>(simd, *slope);
+        }
+        (Self::values::<T, S, W>(simd, z), slopes)
     }
 
     /// f(z).
@@ -88,18 +107,38 @@ impl Function for Relu6 {
 impl Function for Swish {
     #[inline(always)]
     fn value<T: Lanes, S: Simd>(simd: S, z: T::Vector<S>) -> T::Vector<S> {
-        T::over(simd, z, T::logistic_divisor(simd, z))
+        let [value] = Self::values::<T, S, 1>(simd, [z]);
+        value
     }
     #[inline(always)]
     fn slope<T: Lanes, S: Simd>(simd: S, z: T::Vector<S>) -> T::Vector<S> {
-        Self::both::<T, S>(simd, z).1
+        let (_, [slope]) = Self::both::<T, S, 1>(simd, [z]);
+        slope
     }
     #[inline(always)]
-    fn both<T: Lanes, S: Simd>(simd: S, z: T::Vector<S>) -> (T::Vector<S>, T::Vector<S>) {
+    fn values<T: Lanes, S: Simd, const W: usize>(
+        simd: S,
+        mut z: [T::Vector<S>; W],
+    ) -> [T::Vector<S>; W] {
+        let divisors = T::logistic_divisors::<S, W>(simd, z);
+        for (z, &divisor) in z.iter_mut().zip(&divisors) {
+            *z = T::over(simd, *z, divisor);
+        }
+        z
+    }
+    #[inline(always)]
+    fn both<T: Lanes, S: Simd, const W: usize>(
+        simd: S,
+        mut z: [T::Vector<S>; W],
+    ) -> ([T::Vector<S>; W], [T::Vector<S>; W]) {
         let one = number::<T, S>(simd, 1.0);
-        let s = T::over(simd, one, T::logistic_divisor(simd, z));
-        let slope = T::times(simd, s, T::mul_add(simd, z, T::minus(simd, one, s), one));
-        (T::times(simd, z, s), slope)
+        let mut slopes = T::logistic_divisors::<S, W>(simd, z);
+        for (z, slope) in z.iter_mut().zip(&mut slopes) {
+            let s = T::over(simd, one, *slope);
+            *slope = T::times(simd, s, T::mul_add(simd, *z, T::minus(simd, one, s), one));
+            *z = T::times(simd, *z, s);
+        }
+        (z, slopes)
     }
 }
 

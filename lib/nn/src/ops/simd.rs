@@ -80,13 +80,26 @@ pub(crate) fn level() -> Level {
 /// Runs `kernel` compiled for the level in use. The kernel and what it calls must be
 /// `#[inline(always)]` to profit.
 #[inline(always)]
-pub(crate) fn vectorised<R>(kernel: impl FnOnce() -> R) -> R {
+pub(crate) fn vectorised<R>(mut kernel: impl FnMut() -> R) -> R {
     match level() {
         Level::Portable => kernel(),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2(v3) => v3.vectorize(kernel),
+        Level::Avx2(v3) => v3.vectorize(Inlined(kernel)),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512(v4) => v4.vectorize(kernel),
+        Level::Avx512(v4) => v4.vectorize(Inlined(kernel)),
+    }
+}
+
+/// A closure whose body is compiled into the function that has the instructions. Called as `FnOnce`, it would stand
+/// behind an adapter that is inlined or not as the compiler sees fit, and one that is not loses all vectors.
+pub(crate) struct Inlined<F>(pub(crate) F);
+
+impl<R, F: FnMut() -> R> pulp::NullaryFnOnce for Inlined<F> {
+    type Output = R;
+
+    #[inline(always)]
+    fn call(mut self) -> R {
+        (self.0)()
     }
 }
 
@@ -97,11 +110,11 @@ macro_rules! with_level {
             $crate::ops::simd::Level::Portable => $f(pulp::Scalar, $($argument),*),
             #[cfg(target_arch = "x86_64")]
             $crate::ops::simd::Level::Avx2(v3) => {
-                v3.vectorize(#[inline(always)] || $f(v3, $($argument),*))
+                v3.vectorize($crate::ops::simd::Inlined(#[inline(always)] || $f(v3, $($argument),*)))
             }
             #[cfg(target_arch = "x86_64")]
             $crate::ops::simd::Level::Avx512(v4) => {
-                v4.vectorize(#[inline(always)] || $f(v4, $($argument),*))
+                v4.vectorize($crate::ops::simd::Inlined(#[inline(always)] || $f(v4, $($argument),*)))
             }
         }
     };

@@ -192,9 +192,20 @@ impl<T: Pooled> Shape<T> {
         let (row, left) = (self.input_row(), self.window.left * self.channels);
         let expanded = &mut expanded[..rows.len() * row];
         let k = self.window.width * expansion.channels;
-        multiply(&x[rows.start * k..rows.end * k], expansion.weight, expanded, false);
-        for (i, y) in rows.zip(expanded.chunks_exact(row)) {
-            expansion.norm.activate(y, &mut ring.row_mut(i)[left..left + row]);
+        if rows.len() > 1 {
+            multiply(&x[rows.start * k..rows.end * k], expansion.weight, expanded, false);
+            for (i, y) in rows.zip(expanded.chunks_exact(row)) {
+                expansion.norm.activate(y, &mut ring.row_mut(i)[left..left + row]);
+            }
+            return;
+        }
+        let out = &mut ring.row_mut(rows.start)[left..left + row];
+        let pixels = super::pointwise::rows_of_tiles(self.channels);
+        let x = x[rows.start * k..rows.end * k].chunks(pixels * expansion.channels);
+        for (x, out) in x.zip(out.chunks_mut(pixels * self.channels)) {
+            let y = &mut expanded[..out.len()];
+            multiply(x, expansion.weight, y, false);
+            expansion.norm.activate(y, out);
         }
     }
 

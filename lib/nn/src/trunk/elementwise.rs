@@ -8,19 +8,25 @@ use cream_arch::Activation;
 use pulp::Simd;
 use std::marker::PhantomData;
 
-/// What is done with one vector of one row.
+/// What is done with W vectors of one row.
 trait Kernel<T: Lanes> {
     /// `at` counts elements of the rows, `c` channels.
     ///
     /// # Safety
     /// All rows must be of one length, all vectors of channels have the channels, and what is accessed must lie inside.
-    unsafe fn vector<S: Simd, A: Access>(&self, simd: S, access: A, at: usize, c: usize);
+    unsafe fn vectors<S: Simd, A: Access, const W: usize>(
+        &self,
+        simd: S,
+        access: A,
+        at: usize,
+        c: usize,
+    );
 }
 
 /// Runs a kernel over all of `len` elements.
 ///
 /// # Safety
-/// As [`Kernel::vector`].
+/// As [`Kernel::vectors`].
 unsafe fn over_rows<T: Lanes>(kernel: &impl Kernel<T>, len: usize, channels: usize) {
     debug_assert!(len.is_multiple_of(channels));
     with_level!(rows_of_vectors(kernel, len, channels));
@@ -37,13 +43,21 @@ fn rows_of_vectors<T: Lanes, S: Simd>(
     let mut row = 0;
     while row < len {
         let mut c = 0;
-        // SAFETY (of both): `over_rows` is called with what the kernel needs.
-        while c + lanes <= channels {
-            unsafe { kernel.vector(simd, Whole, row + c, c) };
+        // SAFETY (of all): `over_rows` is called with what the kernel needs.
+        while c + 4 * lanes <= channels {
+            unsafe { kernel.vectors::<S, _, 4>(simd, Whole, row + c, c) };
+            c += 4 * lanes;
+        }
+        if c + 2 * lanes <= channels {
+            unsafe { kernel.vectors::<S, _, 2>(simd, Whole, row + c, c) };
+            c += 2 * lanes;
+        }
+        if c + lanes <= channels {
+            unsafe { kernel.vectors::<S, _, 1>(simd, Whole, row + c, c) };
             c += lanes;
         }
         if c < channels {
-            unsafe { kernel.vector(simd, Part(channels - c), row + c, c) };
+            unsafe { kernel.vectors::<S, _, 1>(simd, Part(channels - c), row + c, c) };
         }
         row += channels;
     }
@@ -65,26 +79,32 @@ impl<T: Pooled> Affine<'_, T> {
         self.mean.len()
     }
 
-    /// x - mean and z.
+    /// x - mean and z of W vectors.
     ///
     /// # Safety
-    /// As [`Kernel::vector`].
+    /// As [`Kernel::vectors`].
     #[inline(always)]
-    unsafe fn centred<S: Simd, A: Access>(
+    unsafe fn centred<S: Simd, A: Access, const W: usize>(
         &self,
         simd: S,
         access: A,
         x: *const T,
         c: usize,
-    ) -> (T::Vector<S>, T::Vector<S>) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let mean = access.load::<T, S>(simd, self.mean.as_ptr().add(c));
-            let scale = access.load::<T, S>(simd, self.scale.as_ptr().add(c));
-            let bias = access.load::<T, S>(simd, self.bias.as_ptr().add(c));
-            let centred = T::minus(simd, access.load::<T, S>(simd, x), mean);
-            (centred, T::mul_add(simd, centred, scale, bias))
+    ) -> ([T::Vector<S>; W], [T::Vector<S>; W]) {
+        let zero = T::splat(simd, T::zero());
+        let (mut centred, mut z) = ([zero; W], [zero; W]);
+        for w in 0..W {
+            let (at, c) = (w * T::lanes::<S>(), c + w * T::lanes::<S>());
+            // SAFETY: the caller's promise.
+            unsafe {
+                let mean = access.load::<T, S>(simd, self.mean.as_ptr().add(c));
+                let scale = access.load::<T, S>(simd, self.scale.as_ptr().add(c));
+                let bias = access.load::<T, S>(simd, self.bias.as_ptr().add(c));
+                centred[w] = T::minus(simd, access.load::<T, S>(simd, x.add(at)), mean);
+                z[w] = T::mul_add(simd, centred[w], scale, bias);
+            }
         }
+        (centred, z)
     }
 }
 
@@ -99,15 +119,24 @@ struct Activate<'a, T, F> {
 
 impl<T: Pooled, F: Function> Kernel<T> for Activate<'_, T, F> {
     #[inline(always)]
-    unsafe fn vector<S: Simd, A: Access>(&self, simd: S, access: A, at: usize, c: usize) {
+    unsafe fn vectors<S: Simd, A: Access, const W: usize>(
+        &self,
+        simd: S,
+        access: A,
+        at: usize,
+        c: usize,
+    ) {
+        let lanes = T::lanes::<S>();
         // SAFETY: the caller's promise.
         unsafe {
-            let (_, z) = self.affine.centred(simd, access, self.x.add(at), c);
-            let mut y = F::value::<T, S>(simd, z);
-            if let Some(other) = self.other {
-                y = T::plus(simd, y, access.load::<T, S>(simd, other.add(at)));
+            let (_, z) = self.affine.centred::<S, A, W>(simd, access, self.x.add(at), c);
+            for (w, &value) in F::values::<T, S, W>(simd, z).iter().enumerate() {
+                let (at, mut y) = (at + w * lanes, value);
+                if let Some(other) = self.other {
+                    y = T::plus(simd, y, access.load::<T, S>(simd, other.add(at)));
+                }
+                access.store::<T, S>(simd, self.out.add(at), y);
             }
-            access.store::<T, S>(simd, self.out.add(at), y);
         }
     }
 }
@@ -139,13 +168,23 @@ struct ActivateWithSlope<'a, T, F> {
 
 impl<T: Pooled, F: Function> Kernel<T> for ActivateWithSlope<'_, T, F> {
     #[inline(always)]
-    unsafe fn vector<S: Simd, A: Access>(&self, simd: S, access: A, at: usize, c: usize) {
+    unsafe fn vectors<S: Simd, A: Access, const W: usize>(
+        &self,
+        simd: S,
+        access: A,
+        at: usize,
+        c: usize,
+    ) {
+        let lanes = T::lanes::<S>();
         // SAFETY: the caller's promise.
         unsafe {
-            let (_, z) = self.affine.centred(simd, access, self.x.add(at), c);
-            let (value, slope) = F::both::<T, S>(simd, z);
-            access.store::<T, S>(simd, self.out.add(at), value);
-            access.store::<T, S>(simd, self.slope.add(at), slope);
+            let (_, z) = self.affine.centred::<S, A, W>(simd, access, self.x.add(at), c);
+            let (values, slopes) = F::both::<T, S, W>(simd, z);
+            for w in 0..W {
+                let at = at + w * lanes;
+                access.store::<T, S>(simd, self.out.add(at), values[w]);
+                access.store::<T, S>(simd, self.slope.add(at), slopes[w]);
+            }
         }
     }
 }
@@ -176,11 +215,20 @@ struct SumActivated<'a, T, F> {
 
 impl<T: Pooled, F: Function> Kernel<T> for SumActivated<'_, T, F> {
     #[inline(always)]
-    unsafe fn vector<S: Simd, A: Access>(&self, simd: S, access: A, at: usize, c: usize) {
+    unsafe fn vectors<S: Simd, A: Access, const W: usize>(
+        &self,
+        simd: S,
+        access: A,
+        at: usize,
+        c: usize,
+    ) {
+        let lanes = T::lanes::<S>();
         // SAFETY: the caller's promise.
         unsafe {
-            let (_, z) = self.affine.centred(simd, access, self.x.add(at), c);
-            add_to::<T, S, A>(simd, access, self.sums.add(c), F::value::<T, S>(simd, z));
+            let (_, z) = self.affine.centred::<S, A, W>(simd, access, self.x.add(at), c);
+            for (w, &value) in F::values::<T, S, W>(simd, z).iter().enumerate() {
+                add_to::<T, S, A>(simd, access, self.sums.add(c + w * lanes), value);
+            }
         }
     }
 }
@@ -200,7 +248,7 @@ pub(super) fn sum_activated<T: Pooled>(affine: &Affine<'_, T>, x: &[T], sums: &m
 /// `sums += v`.
 ///
 /// # Safety
-/// As [`Kernel::vector`].
+/// As [`Kernel::vectors`].
 #[inline(always)]
 unsafe fn add_to<T: Lanes, S: Simd, A: Access>(simd: S, access: A, sums: *mut T, v: T::Vector<S>) {
     // SAFETY: the caller's promise.
@@ -238,19 +286,30 @@ struct Gradient<'a, T, F> {
 
 impl<T: Pooled, F: Function> Kernel<T> for Gradient<'_, T, F> {
     #[inline(always)]
-    unsafe fn vector<S: Simd, A: Access>(&self, simd: S, access: A, at: usize, c: usize) {
+    unsafe fn vectors<S: Simd, A: Access, const W: usize>(
+        &self,
+        simd: S,
+        access: A,
+        at: usize,
+        c: usize,
+    ) {
+        let lanes = T::lanes::<S>();
         // SAFETY: the caller's promise.
         unsafe {
-            let (centred, z) = self.affine.centred(simd, access, self.x.add(at), c);
-            let mut g = access.load::<T, S>(simd, self.g.add(at));
-            if let Some((gate, pooled)) = self.through {
-                let gate = access.load::<T, S>(simd, gate.add(c));
-                g = T::mul_add(simd, g, gate, access.load::<T, S>(simd, pooled.add(c)));
+            let (centred, z) = self.affine.centred::<S, A, W>(simd, access, self.x.add(at), c);
+            let (_, slopes) = F::both::<T, S, W>(simd, z);
+            for w in 0..W {
+                let (at, c) = (at + w * lanes, c + w * lanes);
+                let mut g = access.load::<T, S>(simd, self.g.add(at));
+                if let Some((gate, pooled)) = self.through {
+                    let gate = access.load::<T, S>(simd, gate.add(c));
+                    g = T::mul_add(simd, g, gate, access.load::<T, S>(simd, pooled.add(c)));
+                }
+                let g = T::times(simd, g, slopes[w]);
+                access.store::<T, S>(simd, self.g.add(at), g);
+                add_to::<T, S, A>(simd, access, self.sums.0.add(c), T::times(simd, g, centred[w]));
+                add_to::<T, S, A>(simd, access, self.sums.1.add(c), g);
             }
-            let g = T::times(simd, g, F::slope::<T, S>(simd, z));
-            access.store::<T, S>(simd, self.g.add(at), g);
-            add_to::<T, S, A>(simd, access, self.sums.0.add(c), T::times(simd, g, centred));
-            add_to::<T, S, A>(simd, access, self.sums.1.add(c), g);
         }
     }
 }
@@ -288,18 +347,28 @@ struct GradientBySlope<T> {
 
 impl<T: Lanes> Kernel<T> for GradientBySlope<T> {
     #[inline(always)]
-    unsafe fn vector<S: Simd, A: Access>(&self, simd: S, access: A, at: usize, c: usize) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let mean = access.load::<T, S>(simd, self.mean.add(c));
-            let centred = T::minus(simd, access.load::<T, S>(simd, self.x.add(at)), mean);
-            let mut g = access.load::<T, S>(simd, self.g.add(at));
-            if let Some(slope) = self.slope {
-                g = T::times(simd, g, access.load::<T, S>(simd, slope.add(at)));
-                access.store::<T, S>(simd, self.g.add(at), g);
+    unsafe fn vectors<S: Simd, A: Access, const W: usize>(
+        &self,
+        simd: S,
+        access: A,
+        at: usize,
+        c: usize,
+    ) {
+        let lanes = T::lanes::<S>();
+        for w in 0..W {
+            let (at, c) = (at + w * lanes, c + w * lanes);
+            // SAFETY: the caller's promise.
+            unsafe {
+                let mean = access.load::<T, S>(simd, self.mean.add(c));
+                let centred = T::minus(simd, access.load::<T, S>(simd, self.x.add(at)), mean);
+                let mut g = access.load::<T, S>(simd, self.g.add(at));
+                if let Some(slope) = self.slope {
+                    g = T::times(simd, g, access.load::<T, S>(simd, slope.add(at)));
+                    access.store::<T, S>(simd, self.g.add(at), g);
+                }
+                add_to::<T, S, A>(simd, access, self.sums.0.add(c), T::times(simd, g, centred));
+                add_to::<T, S, A>(simd, access, self.sums.1.add(c), g);
             }
-            add_to::<T, S, A>(simd, access, self.sums.0.add(c), T::times(simd, g, centred));
-            add_to::<T, S, A>(simd, access, self.sums.1.add(c), g);
         }
     }
 }
@@ -352,15 +421,25 @@ struct InputGradient<'a, T> {
 
 impl<T: Lanes> Kernel<T> for InputGradient<'_, T> {
     #[inline(always)]
-    unsafe fn vector<S: Simd, A: Access>(&self, simd: S, access: A, at: usize, c: usize) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let [mean, scale, a, b] =
-                self.channels.map(|v| access.load::<T, S>(simd, v.as_ptr().add(c)));
-            let centred = T::minus(simd, access.load::<T, S>(simd, self.x.add(at)), mean);
-            let g = access.load::<T, S>(simd, self.g.add(at));
-            let dx = T::mul_add(simd, g, scale, T::mul_add(simd, centred, a, b));
-            access.store::<T, S>(simd, self.out.add(at), dx);
+    unsafe fn vectors<S: Simd, A: Access, const W: usize>(
+        &self,
+        simd: S,
+        access: A,
+        at: usize,
+        c: usize,
+    ) {
+        let lanes = T::lanes::<S>();
+        for w in 0..W {
+            let (at, c) = (at + w * lanes, c + w * lanes);
+            // SAFETY: the caller's promise.
+            unsafe {
+                let [mean, scale, a, b] =
+                    self.channels.map(|v| access.load::<T, S>(simd, v.as_ptr().add(c)));
+                let centred = T::minus(simd, access.load::<T, S>(simd, self.x.add(at)), mean);
+                let g = access.load::<T, S>(simd, self.g.add(at));
+                let dx = T::mul_add(simd, g, scale, T::mul_add(simd, centred, a, b));
+                access.store::<T, S>(simd, self.out.add(at), dx);
+            }
         }
     }
 }
@@ -382,11 +461,21 @@ struct SumRows<T> {
 
 impl<T: Lanes> Kernel<T> for SumRows<T> {
     #[inline(always)]
-    unsafe fn vector<S: Simd, A: Access>(&self, simd: S, access: A, at: usize, c: usize) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let x = access.load::<T, S>(simd, self.x.add(at));
-            add_to::<T, S, A>(simd, access, self.sums.add(c), x);
+    unsafe fn vectors<S: Simd, A: Access, const W: usize>(
+        &self,
+        simd: S,
+        access: A,
+        at: usize,
+        c: usize,
+    ) {
+        let lanes = T::lanes::<S>();
+        for w in 0..W {
+            let (at, c) = (at + w * lanes, c + w * lanes);
+            // SAFETY: the caller's promise.
+            unsafe {
+                let x = access.load::<T, S>(simd, self.x.add(at));
+                add_to::<T, S, A>(simd, access, self.sums.add(c), x);
+            }
         }
     }
 }

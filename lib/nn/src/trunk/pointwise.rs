@@ -104,6 +104,12 @@ fn rows_per_piece(k: usize, n: usize) -> usize {
     (ELEMENTS / (k + n)).clamp(96, 1536).next_multiple_of(12)
 }
 
+/// Rows of a product of n columns that stay in the first-level cache, whole tiles of every level.
+pub(crate) fn rows_of_tiles(n: usize) -> usize {
+    const ELEMENTS: usize = 4 * 1024;
+    (ELEMENTS / n).clamp(12, 96) / 12 * 12
+}
+
 /// `y = x W^T` for W `[n, k]`, and the moments of its pieces.
 pub(crate) fn forward<T: Pooled>(
     input: &Rows<'_, T>,
@@ -142,11 +148,18 @@ pub(crate) fn apply<T: Pooled>(
         let first = i * per_piece;
         let count = out.len() / n;
         let mut scratch = Buffer::new(count * k);
-        let mut y = Buffer::new(out.len());
-        multiply(input.rows(first..first + count, k, &mut scratch), weight, &mut y, false);
-        match residual {
-            Some(x) => norm.activate_and_add(&y, &x[first * n..(first + count) * n], out),
-            None => norm.activate(&y, out),
+        let x = input.rows(first..first + count, k, &mut scratch);
+        let at_once = rows_of_tiles(n);
+        let mut y = Buffer::new(at_once * n);
+        let work = x.chunks(at_once * k).zip(out.chunks_mut(at_once * n)).enumerate();
+        for (i, (x, out)) in work {
+            let y = &mut y[..out.len()];
+            multiply(x, weight, y, false);
+            let start = (first + i * at_once) * n;
+            match residual {
+                Some(x) => norm.activate_and_add(y, &x[start..start + out.len()], out),
+                None => norm.activate(y, out),
+            }
         }
     });
     out
@@ -311,7 +324,7 @@ impl<T: Pooled> Group<'_, T> {
                 #[inline(always)]
                 || {
                     for (a, d) in
-                        scratch[span.clone()].chunks_exact(k).zip(dx[span].chunks_exact(k))
+                        scratch[span.clone()].chunks_exact(k).zip(dx[span.clone()].chunks_exact(k))
                     {
                         for ((s, &a), &d) in sums.iter_mut().zip(a).zip(d) {
                             *s += a * d;

@@ -2,7 +2,7 @@
 
 use super::Strided;
 use crate::ops::lanes::Lanes;
-use crate::ops::simd::{Level, level};
+use crate::ops::simd::{Inlined, Level, level};
 use pulp::Simd;
 
 /// Calls a function compiled for the level in use, with the shape of its tiles: rows, rows of the tile that takes what
@@ -12,9 +12,9 @@ macro_rules! with_tile {
         match level() {
             Level::Portable => $f::<$t, pulp::Scalar, 2, 1, 8>(pulp::Scalar $(, $argument)*),
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2(v3) => v3.vectorize(#[inline(always)] || $f::<$t, _, 6, 2, 2>(v3 $(, $argument)*)),
+            Level::Avx2(v3) => v3.vectorize(Inlined(#[inline(always)] || $f::<$t, _, 6, 2, 2>(v3 $(, $argument)*))),
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512(v4) => v4.vectorize(#[inline(always)] || $f::<$t, _, 12, 4, 2>(v4 $(, $argument)*)),
+            Level::Avx512(v4) => v4.vectorize(Inlined(#[inline(always)] || $f::<$t, _, 12, 4, 2>(v4 $(, $argument)*))),
         }
     };
 }
