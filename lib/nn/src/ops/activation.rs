@@ -1,6 +1,6 @@
 //! Activations and their derivatives, as functions of one element.
 
-use super::lanes::Lanes;
+use super::lanes::{Lanes, Vectors};
 #[cfg(test)]
 use cream_arch::Activation;
 use pulp::{Scalar, Simd};
@@ -29,7 +29,7 @@ pub(crate) trait Function {
     fn both<T: Lanes, S: Simd, const W: usize>(
         simd: S,
         z: [T::Vector<S>; W],
-    ) -> ([T::Vector<S>; W], [T::Vector<S>; W]) {
+    ) -> (Vectors<T, S, W>, Vectors<T, S, W>) {
         let mut slopes = z;
         for slope in &mut slopes {
             *slope = Self::slope::<T, S>(simd, *slope);
@@ -130,7 +130,7 @@ impl Function for Swish {
     fn both<T: Lanes, S: Simd, const W: usize>(
         simd: S,
         mut z: [T::Vector<S>; W],
-    ) -> ([T::Vector<S>; W], [T::Vector<S>; W]) {
+    ) -> (Vectors<T, S, W>, Vectors<T, S, W>) {
         let one = number::<T, S>(simd, 1.0);
         let mut slopes = T::logistic_divisors::<S, W>(simd, z);
         for (z, slope) in z.iter_mut().zip(&mut slopes) {

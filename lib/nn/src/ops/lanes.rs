@@ -4,6 +4,9 @@
 use super::element::Element;
 use pulp::{Scalar, Simd};
 
+/// Several vectors, to be worked on side by side.
+pub(crate) type Vectors<T, S, const W: usize> = [<T as Lanes>::Vector<S>; W];
+
 /// An element with vectors.
 pub(crate) trait Lanes: Element {
     /// As many elements as one register holds.

@@ -9,7 +9,7 @@ use super::elementwise::sum_rows;
 use super::inference::Expansion;
 use super::norm::{Norm, Sums};
 use super::pointwise::{OutputGradient, images_per_group};
-use super::rows::{Steps, Tap, weight_gradient_row, weighted_row};
+use super::rows::{Outputs, Tap, weight_gradient_row, weighted_row};
 use crate::ops::Window;
 use crate::ops::batch_norm::Moments;
 use crate::ops::product::multiply;
@@ -59,6 +59,11 @@ impl<T: Pooled> Shape<T> {
             }
         }
         Self { window, channels, weight: turned }
+    }
+
+    fn outputs(&self) -> Outputs {
+        let (w, channels) = (&self.window, self.channels);
+        Outputs { count: w.out_width, channels, source_step: w.stride, step: 1 }
     }
 
     fn input_row(&self) -> usize {
@@ -112,8 +117,7 @@ impl<T: Pooled> Shape<T> {
             }
             let taps = self.taps(&ring, taps, top);
             let out = &mut y[oh * row..(oh + 1) * row];
-            let steps = Steps { source: w.stride, out: 1 };
-            weighted_row(out, &taps, steps, w.out_width, self.channels);
+            weighted_row(out, &taps, self.outputs());
             let end = (oh + 1) * row;
             if end - measured >= PIECE || oh + 1 == w.out_height {
                 moments.push(Moments::of(&y[measured..end], self.channels));
@@ -170,8 +174,7 @@ impl<T: Pooled> Shape<T> {
                 next = rows.end;
             }
             let taps = self.taps(&ring, taps, top);
-            let steps = Steps { source: w.stride, out: 1 };
-            weighted_row(&mut convolved, &taps, steps, w.out_width, self.channels);
+            weighted_row(&mut convolved, &taps, self.outputs());
             let out = &mut y[oh * row..(oh + 1) * row];
             norm.activate(&convolved, out);
             sum_rows(out, means);
@@ -400,8 +403,8 @@ impl<'a, T: Pooled> Sweep<'a, T> {
                 })
                 .collect();
             let count = (w.width - first).div_ceil(w.stride);
-            let steps = Steps { source: 1, out: w.stride };
-            weighted_row(&mut g[first * c..], &taps, steps, count, c);
+            let outputs = Outputs { count, channels: c, source_step: 1, step: w.stride };
+            weighted_row(&mut g[first * c..], &taps, outputs);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::buffer::Pooled;
 use crate::ops::activation::{Function, with_activation};
-use crate::ops::lanes::{Access, Lanes, Part, Whole};
+use crate::ops::lanes::{Access, Lanes, Part, Vectors, Whole};
 use crate::ops::simd::with_level;
 use cream_arch::Activation;
 use pulp::Simd;
@@ -43,20 +43,23 @@ fn rows_of_vectors<T: Lanes, S: Simd>(
     let mut row = 0;
     while row < len {
         let mut c = 0;
-        // SAFETY (of all): `over_rows` is called with what the kernel needs.
         while c + 4 * lanes <= channels {
+            // SAFETY: `over_rows` is called with what the kernel needs, and c stays inside the channels.
             unsafe { kernel.vectors::<S, _, 4>(simd, Whole, row + c, c) };
             c += 4 * lanes;
         }
         if c + 2 * lanes <= channels {
+            // SAFETY: `over_rows` is called with what the kernel needs, and c stays inside the channels.
             unsafe { kernel.vectors::<S, _, 2>(simd, Whole, row + c, c) };
             c += 2 * lanes;
         }
         if c + lanes <= channels {
+            // SAFETY: `over_rows` is called with what the kernel needs, and c stays inside the channels.
             unsafe { kernel.vectors::<S, _, 1>(simd, Whole, row + c, c) };
             c += lanes;
         }
         if c < channels {
+            // SAFETY: `over_rows` is called with what the kernel needs, and c stays inside the channels.
             unsafe { kernel.vectors::<S, _, 1>(simd, Part(channels - c), row + c, c) };
         }
         row += channels;
@@ -90,7 +93,7 @@ impl<T: Pooled> Affine<'_, T> {
         access: A,
         x: *const T,
         c: usize,
-    ) -> ([T::Vector<S>; W], [T::Vector<S>; W]) {
+    ) -> (Vectors<T, S, W>, Vectors<T, S, W>) {
         let zero = T::splat(simd, T::zero());
         let (mut centred, mut z) = ([zero; W], [zero; W]);
         for w in 0..W {

@@ -90,8 +90,8 @@ struct Saved<T: Pooled> {
 }
 
 enum SavedBlock<T: Pooled> {
-    Bottleneck(bottleneck::Saved<T>),
-    Convolution(convolution::Saved<T>),
+    Bottleneck(Box<bottleneck::Saved<T>>),
+    Convolution(Box<convolution::Saved<T>>),
 }
 
 /// An element type that a trunk keeps its activations in.
@@ -178,15 +178,15 @@ impl Trunk {
             let (out, saved) = match block {
                 Block::Convolution(block) => {
                     let (out, saved) = convolution::forward(&block.conv, &block.bn1, x, pass)?;
-                    (out, SavedBlock::Convolution(saved))
+                    (out, SavedBlock::Convolution(Box::new(saved)))
                 }
                 Block::DepthwiseSeparable(block) => {
                     let (out, saved) = bottleneck::forward(&Layers::from(block), x, pass)?;
-                    (out, SavedBlock::Bottleneck(saved))
+                    (out, SavedBlock::Bottleneck(Box::new(saved)))
                 }
                 Block::InvertedResidual(block) => {
                     let (out, saved) = bottleneck::forward(&Layers::from(block), x, pass)?;
-                    (out, SavedBlock::Bottleneck(saved))
+                    (out, SavedBlock::Bottleneck(Box::new(saved)))
                 }
             };
             if keep {
@@ -204,14 +204,14 @@ impl Trunk {
         for (block, saved) in self.blocks.iter().zip(saved.blocks).rev() {
             g = match (block, saved) {
                 (Block::Convolution(block), SavedBlock::Convolution(saved)) => {
-                    let dx = convolution::backward(&block.conv, &block.bn1, saved, g, true, sink)?;
+                    let dx = convolution::backward(&block.conv, &block.bn1, *saved, g, true, sink)?;
                     dx.unwrap_or_else(|| Buffer::new(0))
                 }
                 (Block::DepthwiseSeparable(block), SavedBlock::Bottleneck(saved)) => {
-                    bottleneck::backward(&Layers::from(block), saved, g, sink)?
+                    bottleneck::backward(&Layers::from(block), *saved, g, sink)?
                 }
                 (Block::InvertedResidual(block), SavedBlock::Bottleneck(saved)) => {
-                    bottleneck::backward(&Layers::from(block), saved, g, sink)?
+                    bottleneck::backward(&Layers::from(block), *saved, g, sink)?
                 }
                 _ => candle_core::bail!("{NAME}: a block's activations are another one's"),
             };

@@ -15,29 +15,27 @@ pub(crate) struct Tap<'a, T> {
     pub(crate) weight: &'a [T],
 }
 
-/// Distances along a row, in pixels.
+/// How a row of outputs lies.
 #[derive(Clone, Copy)]
-pub(crate) struct Steps {
-    /// Between pixels that neighbouring outputs take.
-    pub(crate) source: usize,
-    /// Between the outputs.
-    pub(crate) out: usize,
+pub(crate) struct Outputs {
+    /// How many there are.
+    pub(crate) count: usize,
+    pub(crate) channels: usize,
+    /// Pixels between those that neighbouring outputs take.
+    pub(crate) source_step: usize,
+    /// Pixels between the outputs.
+    pub(crate) step: usize,
 }
 
-/// `out[j * steps.out, c] = sum over taps of source[j * steps.source, c] * weight[c]` for j below `count`.
-pub(crate) fn weighted_row<T: Lanes>(
-    out: &mut [T],
-    taps: &[Tap<'_, T>],
-    steps: Steps,
-    count: usize,
-    channels: usize,
-) {
+/// `out[j * step, c] = sum over taps of source[j * source_step, c] * weight[c]` for j below `count`.
+pub(crate) fn weighted_row<T: Lanes>(out: &mut [T], taps: &[Tap<'_, T>], outputs: Outputs) {
+    let Outputs { count, channels, source_step, step } = outputs;
     let needed = |step: usize| (count - 1) * step * channels + channels;
-    assert!(count > 0 && out.len() >= needed(steps.out));
+    assert!(count > 0 && out.len() >= needed(step));
     for tap in taps {
-        assert!(tap.source.len() >= needed(steps.source) && tap.weight.len() >= channels);
+        assert!(tap.source.len() >= needed(source_step) && tap.weight.len() >= channels);
     }
-    with_level!(weighted_channels(out, taps, steps, count, channels));
+    with_level!(weighted_channels(out, taps, outputs));
 }
 
 #[inline(always)]
@@ -45,24 +43,24 @@ fn weighted_channels<T: Lanes, S: Simd>(
     simd: S,
     out: &mut [T],
     taps: &[Tap<'_, T>],
-    steps: Steps,
-    count: usize,
-    channels: usize,
+    outputs: Outputs,
 ) {
-    let lanes = T::lanes::<S>();
+    let (lanes, channels) = (T::lanes::<S>(), outputs.channels);
     let mut c = 0;
-    // SAFETY (of all three): c plus the block is at most the channels, and `weighted_row` has asserted the lengths.
     while c + 2 * lanes <= channels {
-        unsafe { weighted_block::<T, S, _, 2>(simd, Whole, out, taps, steps, count, channels, c) };
+        // SAFETY: the block lies inside the channels, and the lengths have been asserted.
+        unsafe { weighted_block::<T, S, _, 2>(simd, Whole, out, taps, outputs, c) };
         c += 2 * lanes;
     }
     if c + lanes <= channels {
-        unsafe { weighted_block::<T, S, _, 1>(simd, Whole, out, taps, steps, count, channels, c) };
+        // SAFETY: the block lies inside the channels, and the lengths have been asserted.
+        unsafe { weighted_block::<T, S, _, 1>(simd, Whole, out, taps, outputs, c) };
         c += lanes;
     }
     if c < channels {
         let part = Part(channels - c);
-        unsafe { weighted_block::<T, S, _, 1>(simd, part, out, taps, steps, count, channels, c) };
+        // SAFETY: the block lies inside the channels, and the lengths have been asserted.
+        unsafe { weighted_block::<T, S, _, 1>(simd, part, out, taps, outputs, c) };
     }
 }
 
@@ -76,20 +74,18 @@ unsafe fn weighted_block<T: Lanes, S: Simd, A: Access, const W: usize>(
     access: A,
     out: &mut [T],
     taps: &[Tap<'_, T>],
-    steps: Steps,
-    count: usize,
-    channels: usize,
+    outputs: Outputs,
     c: usize,
 ) {
     let mut j = 0;
-    while j + 4 <= count {
+    while j + 4 <= outputs.count {
         // SAFETY: the caller's promise; j + 4 <= count.
-        unsafe { weighted_pixels::<T, S, A, W, 4>(simd, access, out, taps, steps, j, channels, c) };
+        unsafe { weighted_pixels::<T, S, A, W, 4>(simd, access, out, taps, outputs, j, c) };
         j += 4;
     }
-    while j < count {
+    while j < outputs.count {
         // SAFETY: the caller's promise; j < count.
-        unsafe { weighted_pixels::<T, S, A, W, 1>(simd, access, out, taps, steps, j, channels, c) };
+        unsafe { weighted_pixels::<T, S, A, W, 1>(simd, access, out, taps, outputs, j, c) };
         j += 1;
     }
 }
@@ -104,12 +100,11 @@ unsafe fn weighted_pixels<T: Lanes, S: Simd, A: Access, const W: usize, const P:
     access: A,
     out: &mut [T],
     taps: &[Tap<'_, T>],
-    steps: Steps,
+    outputs: Outputs,
     j: usize,
-    channels: usize,
     c: usize,
 ) {
-    let lanes = T::lanes::<S>();
+    let (lanes, channels) = (T::lanes::<S>(), outputs.channels);
     let mut sums = [[T::splat(simd, T::zero()); W]; P];
     for tap in taps {
         for w in 0..W {
@@ -117,7 +112,7 @@ unsafe fn weighted_pixels<T: Lanes, S: Simd, A: Access, const W: usize, const P:
             unsafe {
                 let weight = access.load::<T, S>(simd, tap.weight.as_ptr().add(c + w * lanes));
                 for (p, sums) in sums.iter_mut().enumerate() {
-                    let at = (j + p) * steps.source * channels + c + w * lanes;
+                    let at = (j + p) * outputs.source_step * channels + c + w * lanes;
                     let x = access.load::<T, S>(simd, tap.source.as_ptr().add(at));
                     sums[w] = T::mul_add(simd, x, weight, sums[w]);
                 }
@@ -126,7 +121,7 @@ unsafe fn weighted_pixels<T: Lanes, S: Simd, A: Access, const W: usize, const P:
     }
     for (p, sums) in sums.iter().enumerate() {
         for (w, &sum) in sums.iter().enumerate() {
-            let at = (j + p) * steps.out * channels + c + w * lanes;
+            let at = (j + p) * outputs.step * channels + c + w * lanes;
             debug_assert!(at + access.count::<T, S>() <= out.len());
             // SAFETY: the caller's promise.
             unsafe { access.store::<T, S>(simd, out.as_mut_ptr().add(at), sum) };
@@ -182,18 +177,20 @@ fn gradient_channels<T: Lanes, S: Simd, const W: usize, const K: usize>(
     assert!(sums.len() >= K * channels);
     let lanes = T::lanes::<S>();
     let mut c = 0;
-    // SAFETY (of all three): c plus the block is at most the channels, and `weight_gradient_row` has asserted the lengths.
     while c + W * lanes <= channels {
-        unsafe { gradient_block::<T, S, _, W, K>(simd, Whole, sums, dy, x, step, channels, c) };
+        // SAFETY: the block lies inside the channels, and the lengths have been asserted.
+        unsafe { gradient_block::<T, S, _, W, K>(simd, Whole, sums, dy, x, (step, channels), c) };
         c += W * lanes;
     }
     while c + lanes <= channels {
-        unsafe { gradient_block::<T, S, _, 1, K>(simd, Whole, sums, dy, x, step, channels, c) };
+        // SAFETY: the block lies inside the channels, and the lengths have been asserted.
+        unsafe { gradient_block::<T, S, _, 1, K>(simd, Whole, sums, dy, x, (step, channels), c) };
         c += lanes;
     }
     if c < channels {
         let part = Part(channels - c);
-        unsafe { gradient_block::<T, S, _, 1, K>(simd, part, sums, dy, x, step, channels, c) };
+        // SAFETY: the block lies inside the channels, and the lengths have been asserted.
+        unsafe { gradient_block::<T, S, _, 1, K>(simd, part, sums, dy, x, (step, channels), c) };
     }
     K
 }
@@ -210,8 +207,7 @@ unsafe fn gradient_block<T: Lanes, S: Simd, A: Access, const W: usize, const K: 
     sums: &mut [T],
     dy: &[T],
     x: &[T],
-    step: usize,
-    channels: usize,
+    (step, channels): (usize, usize),
     c: usize,
 ) {
     let lanes = T::lanes::<S>();

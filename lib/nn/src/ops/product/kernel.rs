@@ -130,17 +130,20 @@ fn all_rows<T: Lanes, S: Simd, const M: usize, const R: usize, const W: usize>(
         let mut i = 0;
         while i + M <= m {
             let (a, c) = (&a[i * k..], &mut c[i * n + first..]);
-            tile::<T, S, M, W>(simd, a, (k, 1), panel, c, n, (M, width), accumulate);
+            let target = Target { c, row: n, accumulate };
+            tile::<T, S, M, W>(simd, a, (k, 1), panel, target, (M, width));
             i += M;
         }
         while i + R <= m {
             let (a, c) = (&a[i * k..], &mut c[i * n + first..]);
-            tile::<T, S, R, W>(simd, a, (k, 1), panel, c, n, (R, width), accumulate);
+            let target = Target { c, row: n, accumulate };
+            tile::<T, S, R, W>(simd, a, (k, 1), panel, target, (R, width));
             i += R;
         }
         while i < m {
             let (a, c) = (&a[i * k..], &mut c[i * n + first..]);
-            tile::<T, S, 1, W>(simd, a, (k, 1), panel, c, n, (1, width), accumulate);
+            let target = Target { c, row: n, accumulate };
+            tile::<T, S, 1, W>(simd, a, (k, 1), panel, target, (1, width));
             i += 1;
         }
     }
@@ -161,9 +164,17 @@ fn all_tiles<T: Lanes, S: Simd, const M: usize, const R: usize, const W: usize>(
         for (t, a) in tiles.chunks_exact((k * M).max(1)).enumerate() {
             let (i, height) = (t * M, M.min(m - t * M));
             let c = &mut c[i * n + first..];
-            tile::<T, S, M, W>(simd, a, (1, M), panel, c, n, (height, width), true);
+            let target = Target { c, row: n, accumulate: true };
+            tile::<T, S, M, W>(simd, a, (1, M), panel, target, (height, width));
         }
     }
+}
+
+/// Where a tile goes: rows that are `row` elements apart, to be overwritten or added to.
+struct Target<'a, T> {
+    c: &'a mut [T],
+    row: usize,
+    accumulate: bool,
 }
 
 /// `height` rows and `width` columns of a product, from element (i, k) of the left operand at
@@ -174,11 +185,10 @@ fn tile<T: Lanes, S: Simd, const M: usize, const W: usize>(
     a: &[T],
     (row, column): (usize, usize),
     panel: &[T],
-    c: &mut [T],
-    c_row: usize,
+    target: Target<'_, T>,
     (height, width): (usize, usize),
-    accumulate: bool,
 ) {
+    let Target { c, row: c_row, accumulate } = target;
     let lanes = T::lanes::<S>();
     let k = panel.len() / (W * lanes);
     assert!(k > 0 && (M - 1) * row + (k - 1) * column < a.len());
