@@ -200,6 +200,15 @@ pub(crate) fn images_per_group(images: usize, weight: usize) -> usize {
     images.div_ceil((ELEMENTS / weight.max(1)).clamp(8, 64))
 }
 
+/// The same for a product's weight: a group has so many rows that their products outweigh its sum of that size, which is
+/// cleared before them and added up after them. Powers of two share out evenly.
+fn images_per_product(images: usize, pixels: usize, weight: usize) -> usize {
+    const ROWS: usize = 128;
+    let groups = (images * pixels / ROWS).max(2);
+    let even = 1 << groups.ilog2();
+    images.div_ceil(even).max(images_per_group(images, weight))
+}
+
 /// The backward pass; `weight` holds W `[n, k]` as it lies.
 pub(crate) fn backward<T: Pooled>(
     out: &OutputGradient<'_, T>,
@@ -210,7 +219,7 @@ pub(crate) fn backward<T: Pooled>(
     wanted: &Wanted<'_, T>,
 ) -> Gradients<T> {
     let pixels = out.g.len() / n / images;
-    let group = images_per_group(images, n * k) * pixels;
+    let group = images_per_product(images, pixels, n * k) * pixels;
     let groups = (images * pixels).div_ceil(group);
     let gated = matches!(input, Rows::Gated(..));
     let mut dx = Buffer::new(if wanted.input { images * pixels * k } else { 0 });
