@@ -7,7 +7,7 @@ use super::depthwise::Shape;
 use super::norm::Norm;
 use super::parameters::with_values;
 use super::pointwise::{self, Gates, Rows, forward_panels};
-use super::squeeze_excite::gates;
+use super::squeeze_excite::Squeezed;
 use super::{Activation, convolution};
 use crate::layers::{BatchNorm, Block, Convolution, Pass, Stem};
 use crate::ops::Window;
@@ -77,12 +77,12 @@ fn bottleneck<T: Pooled>(
     let expansion = expand.as_ref().map(|(weight, norm)| Expansion { weight, norm, channels });
     let (y, means) = shape.infer(&x.values, images, expansion.as_ref(), &norm);
     let pixels = window.out_height * window.out_width;
-    let gates = layers.squeeze_excite.map(|layer| gates(layer, &means)).transpose()?;
+    let squeezed = layers.squeeze_excite.map(|layer| Squeezed::new(layer, means)).transpose()?;
     let (conv, bn) = layers.project;
     let (n, k) = sides(conv, shape.channels)?;
     let weight = with_values(&conv.weight, |v| forward_panels(v, (n, k)))?;
-    let input = match &gates {
-        Some(values) => Rows::Scaled(&y, Gates { values, pixels }),
+    let input = match &squeezed {
+        Some(squeezed) => Rows::Scaled(&y, Gates { values: &squeezed.gates, pixels }),
         None => Rows::Plain(&y),
     };
     let residual = layers.residual.then_some(&x.values[..]);

@@ -1,4 +1,5 @@
-//! Training on the CPU: all layers between image and head as one operation with a backward pass of its own.
+//! The CPU's way from image to head: all layers as one operation, in training with a backward pass of its own, in
+//! inference with the norms known beforehand.
 //!
 //! Layer by layer, every activation would be written and read a dozen times in a step, and memory traffic is what
 //! bounds this workload. Here each convolution reads the output of the one before it, applies that one's norm,

@@ -209,7 +209,7 @@ fn images_per_product(images: usize, pixels: usize, weight: usize) -> usize {
     images.div_ceil(even).max(images_per_group(images, weight))
 }
 
-/// The backward pass; `weight` holds W `[n, k]` as it lies.
+/// The backward pass; `weight` comes from [`backward_panels`].
 pub(crate) fn backward<T: Pooled>(
     out: &OutputGradient<'_, T>,
     input: &Rows<'_, T>,

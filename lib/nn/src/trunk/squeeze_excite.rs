@@ -9,16 +9,6 @@ use crate::ops::gate;
 use crate::ops::product::{RowSum, multiply_in_parallel};
 use candle_core::Result;
 
-/// The gates `[N, C]` for the means of images.
-pub(crate) fn gates<T: Pooled>(layer: &SqueezeExcite, pooled: &[T]) -> Result<Vec<T>> {
-    let reduced = affine(&layer.conv_reduce, pooled)?;
-    let mut gates = affine(&layer.conv_expand, &activated(&layer.conv_reduce, &reduced))?;
-    for s in &mut gates {
-        *s = gate::value(layer.gate, *s);
-    }
-    Ok(gates)
-}
-
 /// What the backward pass needs.
 #[derive(Debug)]
 pub(crate) struct Squeezed<T> {
