@@ -15,12 +15,24 @@ fn index() -> Value {
     let split = SplitFiles { samples: 1, search_validation: 0, table: file, shards };
     let splits = Splits { train: split.clone(), val: split };
     let classes = vec!["a".to_owned()];
+    let class_names = Some(vec!["an ant".to_owned()]);
     let format = FORMAT.to_owned();
-    serde_json::to_value(Index { format, version: VERSION, classes, splits, made: json!({}) })
-        .unwrap()
+    serde_json::to_value(Index {
+        format,
+        version: VERSION,
+        classes,
+        class_names,
+        splits,
+        made: json!({}),
+    })
+    .unwrap()
 }
 
-/// The keys of an object schema are those of the value, all required and no others allowed.
+/// What an index need not have.
+const OPTIONAL: [&str; 1] = ["class_names"];
+
+/// The keys of an object schema are those of the value, all required but the optional, and no
+/// others allowed.
 fn same_keys(schema: &Value, value: &Value) {
     let mut keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
     let properties = schema["properties"].as_object().unwrap();
@@ -31,6 +43,7 @@ fn same_keys(schema: &Value, value: &Value) {
         list.sort_unstable();
     }
     assert_eq!(keys, known);
+    keys.retain(|key| !OPTIONAL.contains(key));
     assert_eq!(keys, required);
     assert_eq!(schema["additionalProperties"], false);
 }
@@ -44,7 +57,9 @@ fn the_schema_has_the_keys_and_constants_of_the_type() {
     same_keys(&schema["$defs"]["file"], &index["splits"]["train"]["table"]);
     assert_eq!(schema["properties"]["format"]["const"], FORMAT);
     assert_eq!(schema["properties"]["version"]["const"], VERSION);
-    assert_eq!(schema["properties"]["classes"]["maxItems"], MAX_CLASSES);
+    for list in ["classes", "class_names"] {
+        assert_eq!(schema["properties"][list]["maxItems"], MAX_CLASSES);
+    }
 }
 
 #[test]
@@ -52,6 +67,9 @@ fn the_type_refuses_what_the_schema_does() {
     for pointer in ["", "/splits", "/splits/train", "/splits/val/table", "/splits/train/shards/0"] {
         let whole = index();
         for key in whole.pointer(pointer).unwrap().as_object().unwrap().keys() {
+            if OPTIONAL.contains(&key.as_str()) {
+                continue;
+            }
             let mut lacking = whole.clone();
             lacking.pointer_mut(pointer).unwrap().as_object_mut().unwrap().remove(key);
             assert!(

@@ -6,9 +6,11 @@ use clap::{Args, Parser};
 use cream_cli::ReportArgs;
 use cream_cli::config::{Resolved, resolve};
 use cream_cli::progress::Style;
-use cream_cli::{Failure, OrFail, VERSION};
+use cream_cli::{Failure, VERSION};
 use cream_data::shards::writer::DEFAULT_SHARD_BYTES;
+use imagenet_prep::source::{Choice, ClassChoice, Listing, lines};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use crate::{EXAMPLES, HELP};
 
@@ -114,49 +116,27 @@ impl Cli {
     }
 }
 
-/// Which classes are taken.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ClassChoice {
-    /// All of them.
-    All,
-    /// Those named.
-    Named(Vec<String>),
-    /// So many, at random.
-    Random(usize),
-}
-
 /// Validated settings; the rest of the program does not check them again.
 #[derive(Debug)]
 pub struct Options {
-    pub src: PathBuf,
+    /// The source and which of its images are taken.
+    pub choice: Choice,
     pub out: PathBuf,
     pub overwrite: bool,
     pub style: Style,
     pub search_val_share: f64,
-    pub val_share: Option<f64>,
-    pub seed: u64,
     pub shard_bytes: u64,
     pub max_bad_share: f64,
-    pub per_class: Option<usize>,
-    pub val_per_class: Option<usize>,
-    pub classes: ClassChoice,
-    pub workers: usize,
 }
 
 impl Options {
     /// Checks every setting's range.
     pub fn check(cli: &Cli, settings: &Settings) -> Result<Self, Failure> {
         let s = settings.clone();
-        Ok(Self {
+        let choice = Choice {
             src: cli.src.clone(),
-            out: cli.out.clone(),
-            overwrite: cli.overwrite,
-            style: cli.report.style(),
-            search_val_share: share("search-val-share", s.search_val_share, 0.5)?,
-            val_share: s.val_share.map(|value| share("val-share", value, 0.9)).transpose()?,
             seed: s.seed,
-            shard_bytes: count("shard-size", s.shard_size, 1 << 16)? as u64 * (1 << 20),
-            max_bad_share: share("max-bad-share", s.max_bad_share, 1.0)?,
+            val_share: s.val_share.map(|value| share("val-share", value, 0.9)).transpose()?,
             per_class: some_count("per-class", s.per_class)?,
             val_per_class: some_count("val-per-class", s.val_per_class)?,
             classes: class_choice(s.classes, s.random_classes)?,
@@ -164,8 +144,28 @@ impl Options {
                 Some(number) => count("workers", number, 256)?,
                 None => std::thread::available_parallelism().map_or(1, usize::from).min(256),
             },
+        };
+        Ok(Self {
+            choice,
+            out: cli.out.clone(),
+            overwrite: cli.overwrite,
+            style: cli.report.style(),
+            search_val_share: share("search-val-share", s.search_val_share, 0.5)?,
+            shard_bytes: count("shard-size", s.shard_size, 1 << 16)? as u64 * (1 << 20),
+            max_bad_share: share("max-bad-share", s.max_bad_share, 1.0)?,
         })
     }
+}
+
+/// Everything that decides what the shards hold: two runs with equal inputs give equal bytes.
+pub fn inputs(listing: &Listing, options: &Options) -> Value {
+    let mut inputs = Map::new();
+    for (key, value) in listing.inputs(&options.choice) {
+        inputs.insert(key.to_owned(), value);
+    }
+    inputs.insert("search_val_share".to_owned(), json!(options.search_val_share));
+    inputs.insert("shard_bytes".to_owned(), json!(options.shard_bytes));
+    Value::Object(inputs)
 }
 
 /// A number, but not NaN or infinite: as JSON these would count as not given.
@@ -211,11 +211,4 @@ fn class_choice(names: Option<String>, random: Option<u64>) -> Result<ClassChoic
         return Err(Failure::input("classes: an empty name: give names separated by commas"));
     }
     Ok(ClassChoice::Named(names))
-}
-
-/// The lines of a text file, blank ones left out.
-pub fn lines(path: &Path) -> Result<Vec<String>, Failure> {
-    let text = path.to_str().ok_or_else(|| anyhow::anyhow!("{path:?}: not UTF-8")).or_input()?;
-    let text = cream_cli::read_text(text, 1 << 26)?;
-    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }

@@ -3,12 +3,12 @@
 mod args;
 mod out;
 mod prepare;
-mod source;
 mod summary;
 
 use std::process::ExitCode;
 
 use cream_cli::Failure;
+use imagenet_prep::source;
 
 use args::{Cli, Options};
 
@@ -53,8 +53,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         return cream_cli::write_stdout(resolved.print());
     }
     let options = Options::check(cli, &resolved.settings)?;
-    let listing = source::list(&options)?;
-    let inputs = listing.inputs(&options);
+    let listing = source::list(&options.choice)?;
+    let inputs = args::inputs(&listing, &options);
     let Some(folder) = out::claim(&options, &inputs)? else {
         summary::up_to_date(&options);
         return Ok(());

@@ -62,7 +62,7 @@ impl Claimed {
 }
 
 fn refuse_source(options: &Options) -> Result<(), Failure> {
-    let same = match (fs::canonicalize(&options.src), fs::canonicalize(&options.out)) {
+    let same = match (fs::canonicalize(&options.choice.src), fs::canonicalize(&options.out)) {
         (Ok(src), Ok(out)) => src == out,
         _ => false,
     };

@@ -3,24 +3,21 @@
 //! Worker w of W takes chunks w, w + W, ... of the listing into a bounded channel of its own, and
 //! the writer takes from the channels in turn, so the shards do not depend on timing.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use cream_cli::progress::Progress;
 use cream_cli::{Failure, OrFail};
-use cream_data::decode::{MAX_BYTES, validate};
-use cream_data::error::ImageError;
+use cream_data::decode::validate;
 use cream_data::files::write_whole;
 use cream_data::shards::index::Index;
 use cream_data::shards::writer::{SplitWriter, WrittenSplit, mark_search_validation, write_index};
 use cream_data::{DataError, ImageKind, Split};
 use crossbeam_channel::{Receiver, Sender, bounded};
+use imagenet_prep::source::{Item, Listing, SetAside};
 use serde_json::{Value, json};
 
 use crate::args::Options;
 use crate::out::Claimed;
-use crate::source::{Item, Listing, Origin};
 
 /// Name of the report of images set aside.
 pub const QUARANTINE: &str = "quarantine.csv";
@@ -36,13 +33,6 @@ pub struct Report {
     pub bad: usize,
     /// Files passed over.
     pub ignored: u64,
-}
-
-/// An image set aside, and why.
-struct Bad {
-    class: u32,
-    name: String,
-    reason: String,
 }
 
 /// An image ready for a shard, or the reason why it is not.
@@ -62,25 +52,22 @@ pub fn prepare(
     let out = folder.path();
     let total = listing.train.len() + listing.val.len();
     let progress = Progress::new(total as u64, "images", options.style);
-    let mut bad: Vec<Bad> = Vec::new();
-    for (item, reason) in listing.bad {
-        bad.push(Bad { class: item.class, name: item.name, reason });
-    }
+    let mut bad = listing.bad;
     let total = total + bad.len();
     let mut part =
         |split, items: &[Item]| write_part(split, items, options, out, &progress, &mut bad);
     let mut train = part(Split::Train, &listing.train)?;
     let val = part(Split::Validation, &listing.val)?;
     progress.finish();
-    write_quarantine(out, &bad, &listing.classes)?;
+    write_quarantine(out, &bad, &listing.classes.ids)?;
     judge(&bad, total, options)?;
-    if let Some(empty) = first_empty(&train, listing.classes.len()) {
-        let class = &listing.classes[empty];
+    if let Some(empty) = first_empty(&train, listing.classes.ids.len()) {
+        let class = &listing.classes.ids[empty];
         return Err(Failure::run(format!(
             "class {class}: all its training images are bad; see {QUARANTINE}"
         )));
     }
-    mark_search_validation(&mut train.rows, options.search_val_share, options.seed);
+    mark_search_validation(&mut train.rows, options.search_val_share, options.choice.seed);
     let made = json!({ "by": "imagenet-prep", "inputs": inputs, "quarantined": bad.len() });
     let index = write_index(out, listing.classes, train, val, made).or_run()?;
     Ok(Report { index, bad: bad.len(), ignored: listing.ignored })
@@ -94,7 +81,7 @@ fn first_empty(train: &WrittenSplit, classes: usize) -> Option<usize> {
     present.iter().position(|present| !present)
 }
 
-fn judge(bad: &[Bad], total: usize, options: &Options) -> Result<(), Failure> {
+fn judge(bad: &[SetAside], total: usize, options: &Options) -> Result<(), Failure> {
     let share = bad.len() as f64 / total.max(1) as f64;
     if bad.is_empty() || share <= options.max_bad_share {
         return Ok(());
@@ -111,13 +98,14 @@ fn judge(bad: &[Bad], total: usize, options: &Options) -> Result<(), Failure> {
     )))
 }
 
-fn write_quarantine(out: &Path, bad: &[Bad], classes: &[String]) -> Result<(), Failure> {
+fn write_quarantine(out: &Path, bad: &[SetAside], classes: &[String]) -> Result<(), Failure> {
     let path = out.join(QUARANTINE);
     write_whole(&path, |file| {
         let mut csv = csv::Writer::from_writer(file);
         csv.write_record(["source", "class", "reason"])?;
-        for Bad { class, name, reason } in bad {
-            csv.write_record([name, &classes[*class as usize], reason])?;
+        for SetAside { class, name, reason } in bad {
+            let class = class.map_or("", |class| &classes[class as usize]);
+            csv.write_record([name, class, reason])?;
         }
         csv.flush()
     })
@@ -132,15 +120,15 @@ fn write_part(
     options: &Options,
     out: &Path,
     progress: &Progress,
-    bad: &mut Vec<Bad>,
+    bad: &mut Vec<SetAside>,
 ) -> Result<WrittenSplit, Failure> {
     let mut writer = SplitWriter::new(out, split, options.shard_bytes);
     let chunks = items.len().div_ceil(CHUNK);
     std::thread::scope(|scope| {
-        let receivers: Vec<Receiver<Vec<Checked>>> = (0..options.workers.min(chunks))
+        let receivers: Vec<Receiver<Vec<Checked>>> = (0..options.choice.workers.min(chunks))
             .map(|worker| {
                 let (sender, receiver) = bounded(AHEAD);
-                scope.spawn(move || work(items, worker, options.workers, &sender));
+                scope.spawn(move || work(items, worker, options.choice.workers, &sender));
                 receiver
             })
             .collect();
@@ -155,7 +143,8 @@ fn write_part(
                         writer.push(&item.key, item.class, kind, &bytes).or_run()?;
                     }
                     Err(reason) => {
-                        bad.push(Bad { class: item.class, name: item.name.clone(), reason });
+                        let (class, name) = (Some(item.class), item.name().into_owned());
+                        bad.push(SetAside { class, name, reason });
                     }
                 }
             }
@@ -176,44 +165,9 @@ fn work(items: &[Item], first: usize, step: usize, sender: &Sender<Vec<Checked>>
     }
 }
 
-/// Reads and fully decodes an image; a file's bytes are kept as they are.
+/// Reads and fully decodes an image; its bytes are kept as they are.
 fn check(item: &Item) -> Checked {
-    match &item.origin {
-        Origin::File(path) => {
-            let bytes = read(path)?;
-            let (kind, _) = validate(&bytes).map_err(|error| error.to_string())?;
-            Ok((kind, bytes))
-        }
-        Origin::Idx(images, index) => {
-            let bytes = grey_png(images.image(*index), images.rows, images.columns)
-                .map_err(|error| error.to_string())?;
-            Ok((ImageKind::Png, bytes))
-        }
-    }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    let metadata = file.metadata().map_err(|error| error.to_string())?;
-    if !metadata.is_file() {
-        return Err("not a regular file".to_owned());
-    }
-    if metadata.len() > MAX_BYTES {
-        let error = ImageError::TooManyBytes { bytes: metadata.len(), limit: MAX_BYTES };
-        return Err(error.to_string());
-    }
-    let mut bytes = Vec::with_capacity(metadata.len() as usize);
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    Ok(bytes)
-}
-
-/// A grey image as PNG: lossless, and quick to decode.
-fn grey_png(values: &[u8], rows: usize, columns: usize) -> Result<Vec<u8>, png::EncodingError> {
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, columns as u32, rows as u32);
-    encoder.set_color(png::ColorType::Grayscale);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::Fast);
-    encoder.write_header()?.write_image_data(values)?;
-    Ok(bytes)
+    let bytes = item.read()?;
+    let (kind, _) = validate(&bytes).map_err(|error| error.to_string())?;
+    Ok((kind, bytes))
 }

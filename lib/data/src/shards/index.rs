@@ -29,11 +29,29 @@ pub struct Index {
     pub version: u64,
     /// Class names; a label is a place in this list.
     pub classes: Vec<String>,
+    /// What the classes are called in words, where that is known; as many as there are classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_names: Option<Vec<String>>,
     /// The two parts.
     pub splits: Splits,
     /// How the set was made: what imagenet-prep compares before it does nothing. Not read by
     /// trainers.
     pub made: serde_json::Value,
+}
+
+/// The classes of a set, in the order of their numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Classes {
+    /// What labels, folders and reports call them, such as `n01440764`.
+    pub ids: Vec<String>,
+    /// What people call them, such as `tench, Tinca tinca`; as many as there are ids.
+    pub names: Option<Vec<String>>,
+}
+
+impl From<Vec<String>> for Classes {
+    fn from(ids: Vec<String>) -> Self {
+        Self { ids, names: None }
+    }
 }
 
 /// The two parts of a set.
@@ -129,6 +147,12 @@ impl Index {
         let classes = self.classes.len();
         if !(1..=MAX_CLASSES).contains(&classes) {
             return rule(format!("classes: {classes} names, but 1 to {MAX_CLASSES} are allowed"));
+        }
+        if let Some(names) = &self.class_names
+            && names.len() != classes
+        {
+            let names = names.len();
+            return rule(format!("class_names: {names} names for {classes} classes"));
         }
         for (name, split) in [("train", &self.splits.train), ("val", &self.splits.val)] {
             if split.shards.len() > MAX_SHARDS {

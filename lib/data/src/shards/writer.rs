@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::checksum::Summing;
-use super::index::{FORMAT, FileRecord, Index, SplitFiles, Splits, VERSION};
+use super::index::{Classes, FORMAT, FileRecord, Index, SplitFiles, Splits, VERSION};
 use super::table::{self, Row};
 use super::{INDEX_FILE, Split};
 use crate::decode::ImageKind;
@@ -175,13 +175,15 @@ pub fn drawn(count: usize, share: f64) -> usize {
 /// [`DataError::Io`] naming the file.
 pub fn write_index(
     dir: &Path,
-    classes: Vec<String>,
+    classes: impl Into<Classes>,
     train: WrittenSplit,
     val: WrittenSplit,
     made: serde_json::Value,
 ) -> Result<Index, DataError> {
     let splits = Splits { train: write_table(dir, train)?, val: write_table(dir, val)? };
-    let index = Index { format: FORMAT.to_owned(), version: VERSION, classes, splits, made };
+    let Classes { ids: classes, names: class_names } = classes.into();
+    let format = FORMAT.to_owned();
+    let index = Index { format, version: VERSION, classes, class_names, splits, made };
     let path = dir.join(INDEX_FILE);
     write_whole(&path, |out| {
         serde_json::to_writer_pretty(&mut *out, &index)?;

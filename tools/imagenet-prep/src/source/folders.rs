@@ -1,14 +1,16 @@
 //! Class folders: `train/CLASS/*` and `val/CLASS/*`, or `CLASS/*` alone.
 
 use std::ffi::{OsStr, OsString};
-use std::fmt::Write as _;
 use std::fs;
+use std::io::{Sink, Write as _, sink};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use cream_cli::Failure;
-use cream_data::shards::checksum;
+use cream_data::shards::checksum::Summing;
 
+use super::item::Folder;
 use super::{Found, Item, Origin, fault, is_named_like_an_image, printable, stem_key};
 
 /// Folders inside class folders are searched this deep; links that lead in circles end here.
@@ -23,24 +25,24 @@ pub fn find(src: &Path) -> Result<Found, Failure> {
         let reason = "no class folders, no train.csv and no IDX files; see imagenet-prep --help";
         return Err(fault(src, reason));
     }
-    let mut walk = Walk { root: src, ignored: 0, seen: String::new() };
+    let mut walk = Walk { root: src, ignored: 0, seen: Summing::new(sink()) };
     let train = walk.part(&train_folder, &classes, &classes)?;
     let val = if train_folder != src && val_folder.is_dir() {
         walk.part(&val_folder, &folders_of(&val_folder)?, &classes)?
     } else {
         Vec::new()
     };
-    let names: Vec<String> = classes.iter().map(|name| printable(name)).collect();
+    let names: Vec<String> = classes.iter().map(|name| printable(name).into_owned()).collect();
     if let Some(name) = repeated(&names) {
         return Err(fault(src, format!("two class folders are both called {name}; rename one")));
     }
     Ok(Found {
         kind: "class folders",
-        classes: names,
         train,
         val,
         ignored: walk.ignored,
-        fingerprint: checksum::of_bytes(walk.seen.as_bytes()),
+        fingerprint: walk.seen.finish().2,
+        ..Found::of(names)
     })
 }
 
@@ -73,8 +75,8 @@ fn is_hidden(name: &OsStr) -> bool {
 struct Walk<'a> {
     root: &'a Path,
     ignored: u64,
-    /// Name and size of every image, one a line.
-    seen: String,
+    /// Name and size of every image, one a line, summed up.
+    seen: Summing<Sink>,
 }
 
 impl Walk<'_> {
@@ -103,6 +105,7 @@ impl Walk<'_> {
         depth: usize,
         items: &mut Vec<Item>,
     ) -> Result<(), Failure> {
+        let parent = Arc::new(Folder::below(self.root, folder));
         for name in entries(folder)? {
             let path = folder.join(&name);
             // What cannot be looked at is read later, and set aside with the reason.
@@ -116,10 +119,12 @@ impl Walk<'_> {
                 self.folder(&path, class, depth + 1, items)?;
             } else if is_named_like_an_image(&path) {
                 let relative = path.strip_prefix(self.root).unwrap_or(&path);
-                let name = printable(relative.as_os_str());
-                // Writing to a string cannot fail.
-                let _ = writeln!(self.seen, "{name},{}", metadata.map_or(0, |found| found.len()));
-                items.push(Item { class, key: stem_key(&path), name, origin: Origin::File(path) });
+                let relative = printable(relative.as_os_str());
+                let size = metadata.map_or(0, |found| found.len());
+                // Writing to nowhere cannot fail.
+                let _ = writeln!(self.seen, "{relative},{size}");
+                let origin = Origin::File(Arc::clone(&parent), Path::new(&name).into());
+                items.push(Item { class, key: stem_key(&path).into(), origin });
             } else {
                 self.ignored += 1;
             }

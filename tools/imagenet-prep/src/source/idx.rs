@@ -12,8 +12,7 @@ use cream_cli::Failure;
 use cream_data::shards::checksum;
 use flate2::read::MultiGzDecoder;
 
-use super::{Found, Item, Origin, fault};
-use crate::args::lines;
+use super::{Found, Item, Origin, fault, lines};
 
 /// Name of the file that names the classes, one a line; they are numbers without it.
 const CLASS_NAMES: &str = "classes.txt";
@@ -25,16 +24,29 @@ const MAX_SIDE: usize = 1 << 14;
 /// The images of one file.
 #[derive(Debug)]
 pub struct IdxImages {
+    /// The file's name, without `.gz`.
+    pub name: String,
     /// Rows of each image.
-    pub rows: usize,
+    rows: usize,
     /// Columns of each image.
-    pub columns: usize,
+    columns: usize,
     values: Vec<u8>,
 }
 
 impl IdxImages {
+    /// Image `index` as grey PNG: lossless, and quick to decode.
+    pub fn png(&self, index: usize) -> Result<Vec<u8>, png::EncodingError> {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, self.columns as u32, self.rows as u32);
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.set_depth(png::BitDepth::Eight);
+        encoder.set_compression(png::Compression::Fast);
+        encoder.write_header()?.write_image_data(self.image(index))?;
+        Ok(bytes)
+    }
+
     /// The grey values of image `index`, row by row; empty when there is none.
-    pub fn image(&self, index: usize) -> &[u8] {
+    fn image(&self, index: usize) -> &[u8] {
         let size = self.rows * self.columns;
         self.values.get(index * size..(index + 1) * size).unwrap_or_default()
     }
@@ -69,15 +81,15 @@ pub fn find(src: &Path) -> Result<Found, Failure> {
     let fingerprint = checksum::of_bytes(sums.concat().as_bytes());
     let train = items("train", &train_images, &train_labels);
     let val = items("t10k", &val_images, &val_labels);
-    Ok(Found { kind: "IDX files", classes, train, val, ignored: 0, fingerprint })
+    Ok(Found { kind: "IDX files", train, val, fingerprint, ..Found::of(classes) })
 }
 
 fn items(part: &str, images: &Arc<IdxImages>, labels: &[u8]) -> Vec<Item> {
     let digits = labels.len().to_string().len().max(5);
     let item = |(index, &label): (usize, &u8)| {
         let key = format!("{part}-{index:0digits$}");
-        let name = format!("{part}-images-idx3-ubyte#{index}");
-        Item { class: label.into(), key, name, origin: Origin::Idx(Arc::clone(images), index) }
+        let origin = Origin::Idx(Arc::clone(images), index as u32);
+        Item { class: label.into(), key: key.into(), origin }
     };
     labels.iter().enumerate().map(item).collect()
 }
@@ -99,7 +111,8 @@ fn part(src: &Path, name: &str) -> Result<(Arc<IdxImages>, Vec<u8>), Failure> {
         let reason = format!("images of {rows} x {columns}; sides must be 1 to {MAX_SIDE}");
         return Err(fault(&images_path, reason));
     }
-    Ok((Arc::new(IdxImages { rows, columns, values }), labels))
+    let name = format!("{name}-images-idx3-ubyte");
+    Ok((Arc::new(IdxImages { name, rows, columns, values }), labels))
 }
 
 /// The dimensions and values of a file.

@@ -3,11 +3,13 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use cream_cli::Failure;
 use cream_data::shards::checksum;
 
-use super::{Found, Item, Origin, fault, printable, stem_key};
+use super::item::Folder;
+use super::{Found, Item, Origin, fault, stem_key};
 
 /// The list that must be there.
 pub const TRAIN: &str = "train.csv";
@@ -32,6 +34,7 @@ pub fn find(src: &Path) -> Result<Found, Failure> {
     classes.dedup();
     let numbers: std::collections::HashMap<&str, u32> =
         classes.iter().map(String::as_str).zip(0..).collect();
+    let root = Arc::new(Folder::root(src));
     let mut seen = Vec::new();
     let mut items = |entries: Vec<Entry>, list: &Path| {
         let mut items = Vec::with_capacity(entries.len());
@@ -42,15 +45,15 @@ pub fn find(src: &Path) -> Result<Found, Failure> {
             };
             seen.extend([&path[..], b",", label.as_bytes(), b"\n"].concat());
             let relative = Path::new(OsStr::from_bytes(&path));
-            let (key, name) = (stem_key(relative), printable(relative.as_os_str()));
-            items.push(Item { class, key, name, origin: Origin::File(src.join(relative)) });
+            let origin = Origin::File(Arc::clone(&root), relative.into());
+            items.push(Item { class, key: stem_key(relative).into(), origin });
         }
         seen.push(b'\n');
         Ok(items)
     };
     let (train, val) = (items(train, &src.join(TRAIN))?, items(val, &val_path)?);
     let fingerprint = checksum::of_bytes(&seen);
-    Ok(Found { kind: "list files", classes, train, val, ignored: 0, fingerprint })
+    Ok(Found { kind: "list files", train, val, fingerprint, ..Found::of(classes) })
 }
 
 fn read(path: &Path) -> Result<Vec<Entry>, Failure> {

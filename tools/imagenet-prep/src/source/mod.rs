@@ -1,82 +1,87 @@
 //! What SRC holds, as one list of samples whatever its form.
-//!
-//! Official archives and parquet files will be further forms here; re-encoding will be a step
-//! between reading a sample and checking it (`crate::prepare`).
 
 mod folders;
 mod idx;
+mod item;
 mod list;
 mod select;
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
-use cream_cli::Failure;
+use cream_cli::{Failure, OrFail};
+use cream_data::shards::index::Classes;
 use cream_data::shards::{checksum, escape_key};
 use serde_json::{Value, json};
 
-use crate::args::Options;
-use idx::IdxImages;
-
-/// One image of the source.
-#[derive(Debug, Clone)]
-pub struct Item {
-    /// Place of its class in [`Listing::classes`].
-    pub class: u32,
-    /// Its key in the shards.
-    pub key: String,
-    /// What the quarantine report calls it.
-    pub name: String,
-    /// Where its bytes are.
-    pub origin: Origin,
-}
-
-/// Where an image's bytes are.
-#[derive(Debug, Clone)]
-pub enum Origin {
-    /// A file.
-    File(PathBuf),
-    /// Image `index` of an IDX file.
-    Idx(Arc<IdxImages>, usize),
-}
+pub use item::Item;
+use item::Origin;
+pub use select::{Choice, ClassChoice};
 
 /// All images of a source, each part ordered by class, then key.
 #[derive(Debug)]
 pub struct Listing {
     /// `class folders`, `list files` or `IDX files`.
     pub kind: &'static str,
-    /// Class names in the order of their numbers.
-    pub classes: Vec<String>,
+    /// The classes in the order of their numbers.
+    pub classes: Classes,
     /// Training images.
     pub train: Vec<Item>,
     /// Validation images.
     pub val: Vec<Item>,
-    /// Images set aside before they were read, with the reason.
-    pub bad: Vec<(Item, String)>,
+    /// Images set aside before they were read.
+    pub bad: Vec<SetAside>,
     /// Files passed over because they are not called like an image.
     pub ignored: u64,
     /// Names and sizes of all that was found, summed up.
-    pub fingerprint: String,
+    fingerprint: String,
+}
+
+/// An image set aside, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetAside {
+    /// Its class, where that is known.
+    pub class: Option<u32>,
+    /// What reports call it.
+    pub name: String,
+    /// Why it was set aside.
+    pub reason: String,
 }
 
 /// What one form of source yields before keys are final and a choice is made.
 struct Found {
     kind: &'static str,
-    classes: Vec<String>,
+    classes: Classes,
     train: Vec<Item>,
     val: Vec<Item>,
+    bad: Vec<SetAside>,
     ignored: u64,
     fingerprint: String,
 }
 
-/// Lists SRC and chooses classes, images and validation images as the options say.
+impl Found {
+    /// Classes and no images yet.
+    fn of(classes: impl Into<Classes>) -> Self {
+        Self {
+            kind: "",
+            classes: classes.into(),
+            train: Vec::new(),
+            val: Vec::new(),
+            bad: Vec::new(),
+            ignored: 0,
+            fingerprint: String::new(),
+        }
+    }
+}
+
+/// Lists SRC and chooses classes, images and validation images.
 ///
 /// # Errors
 /// [`Failure::Input`] when SRC is of no known form, or not as that form should be.
-pub fn list(options: &Options) -> Result<Listing, Failure> {
-    let src = &options.src;
+pub fn list(choice: &Choice) -> Result<Listing, Failure> {
+    let src = &choice.src;
     let metadata = std::fs::metadata(src).map_err(|error| fault(src, error))?;
     if !metadata.is_dir() {
         return Err(fault(src, "not a folder; give the folder that holds the images"));
@@ -88,10 +93,14 @@ pub fn list(options: &Options) -> Result<Listing, Failure> {
     } else {
         folders::find(src)?
     };
-    let mut listing = select::choose(found, options)?;
+    let mut listing = select::choose(found, choice)?;
     for part in [&mut listing.train, &mut listing.val] {
-        let bad = order(part, &listing.classes);
-        listing.bad.extend(bad.into_iter().map(|item| (item, DUPLICATE.to_owned())));
+        let bad = order(part, &listing.classes.ids);
+        listing.bad.extend(bad.into_iter().map(|item| SetAside {
+            class: Some(item.class),
+            name: item.name().into_owned(),
+            reason: DUPLICATE.to_owned(),
+        }));
     }
     listing.check(src)?;
     Ok(listing)
@@ -103,7 +112,7 @@ const DUPLICATE: &str = "duplicate key: another image of this class has the same
 /// class's name before it; of several in one class the first by path stays, and the others are
 /// returned.
 fn order(items: &mut Vec<Item>, classes: &[String]) -> Vec<Item> {
-    let mut keys: Vec<(&str, u32)> = items.iter().map(|i| (i.key.as_str(), i.class)).collect();
+    let mut keys: Vec<(&str, u32)> = items.iter().map(|i| (&*i.key, i.class)).collect();
     keys.sort_unstable();
     keys.dedup();
     let shared: std::collections::HashSet<String> = keys
@@ -111,11 +120,11 @@ fn order(items: &mut Vec<Item>, classes: &[String]) -> Vec<Item> {
         .filter(|same| same.len() > 1)
         .map(|same| same[0].0.to_owned())
         .collect();
-    for item in items.iter_mut().filter(|item| shared.contains(&item.key)) {
+    for item in items.iter_mut().filter(|item| shared.contains(&*item.key)) {
         let class = classes.get(item.class as usize).map_or("", String::as_str);
-        item.key = format!("{}_{}", escape_key(class.as_bytes()), item.key);
+        item.key = format!("{}_{}", escape_key(class.as_bytes()), item.key).into();
     }
-    items.sort_by(|a, b| (a.class, &a.key, &a.name).cmp(&(b.class, &b.key, &b.name)));
+    sort(items);
     let mut bad = Vec::new();
     let mut kept: Vec<Item> = Vec::with_capacity(items.len());
     for item in items.drain(..) {
@@ -128,14 +137,21 @@ fn order(items: &mut Vec<Item>, classes: &[String]) -> Vec<Item> {
     bad
 }
 
+/// Sorts by class, then key; equal ones by name, which is only worked out for them.
+fn sort(items: &mut [Item]) {
+    items.sort_by(|a, b| {
+        (a.class, &a.key).cmp(&(b.class, &b.key)).then_with(|| a.name().cmp(&b.name()))
+    });
+}
+
 impl Listing {
     fn check(&self, src: &Path) -> Result<(), Failure> {
-        let mut counts = vec![0_u64; self.classes.len()];
+        let mut counts = vec![0_u64; self.classes.ids.len()];
         for item in &self.train {
             counts[item.class as usize] += 1;
         }
         if let Some(empty) = counts.iter().position(|&count| count == 0) {
-            let class = &self.classes[empty];
+            let class = &self.classes.ids[empty];
             let reason = format!("class {class} has no training images; remove it or add some");
             return Err(fault(src, reason));
         }
@@ -145,20 +161,29 @@ impl Listing {
         Ok(())
     }
 
-    /// Everything that decides what the shards hold: two runs with equal inputs give equal bytes.
-    pub fn inputs(&self, options: &Options) -> Value {
-        json!({
-            "source": self.kind,
-            "source_sha256": self.fingerprint,
-            "search_val_share": options.search_val_share,
-            "val_share": options.val_share,
-            "seed": options.seed,
-            "shard_bytes": options.shard_bytes,
-            "per_class": options.per_class,
-            "val_per_class": options.val_per_class,
-            "classes": checksum::of_bytes(self.classes.join("\n").as_bytes()),
-        })
+    /// What of the source and the choice decides what the shards hold; with the settings of
+    /// writing they make equal bytes.
+    pub fn inputs(&self, choice: &Choice) -> Vec<(&'static str, Value)> {
+        vec![
+            ("source", json!(self.kind)),
+            ("source_sha256", json!(self.fingerprint)),
+            ("val_share", json!(choice.val_share)),
+            ("seed", json!(choice.seed)),
+            ("per_class", json!(choice.per_class)),
+            ("val_per_class", json!(choice.val_per_class)),
+            ("classes", json!(checksum::of_bytes(self.classes.ids.join("\n").as_bytes()))),
+        ]
     }
+}
+
+/// The lines of a text file, blank ones left out.
+///
+/// # Errors
+/// [`Failure::Input`] when it cannot be read, is not UTF-8 or has more than 64 MiB.
+pub fn lines(path: &Path) -> Result<Vec<String>, Failure> {
+    let text = path.to_str().ok_or_else(|| anyhow::anyhow!("{path:?}: not UTF-8")).or_input()?;
+    let text = cream_cli::read_text(text, 1 << 26)?;
+    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }
 
 /// An error about SRC.
@@ -167,10 +192,10 @@ fn fault(path: &Path, reason: impl std::fmt::Display) -> Failure {
 }
 
 /// A name for people and JSON: what is not UTF-8 becomes `%XX`.
-fn printable(name: &OsStr) -> String {
+fn printable(name: &OsStr) -> Cow<'_, str> {
     match name.to_str() {
-        Some(text) => text.to_owned(),
-        None => escape_key(name.as_bytes()),
+        Some(text) => text.into(),
+        None => escape_key(name.as_bytes()).into(),
     }
 }
 
