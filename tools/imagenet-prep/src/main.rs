@@ -16,7 +16,10 @@ use args::{Cli, Options};
 const HELP: &str = "\
 Turns images as you have them into shards that supernet-train, arch-retrain and evaluate read.
 
-SRC is a folder, and what it holds is found by looking:
+SRC is a folder or a tar, and what it holds is found by looking:
+  ILSVRC2012_img_train.tar, ...         ImageNet's archives as downloaded, with ILSVRC2012_img_val.tar
+                                        and ILSVRC2012_devkit_t12.tar.gz beside it; read in place
+  NAME.tar                              a tar of class folders, or of one tar per class
   train/CLASS/*.jpg, val/CLASS/*.jpg    class folders, as every ImageFolder data set
   CLASS/*.jpg                           one folder per class; needs --val-share
   train.csv, val.csv                    lists with the columns path and label; paths are relative
@@ -36,6 +39,7 @@ with the same input and options, the tool does nothing.";
 const EXAMPLES: &str = "\
 Examples:
   imagenet-prep /data/imagenet shards/imagenet
+  imagenet-prep /downloads/ILSVRC2012 shards/imagenet
   imagenet-prep tests/data/fashion-mnist data/sample --search-val-share 0.15
   imagenet-prep photos shards/photos --val-share 0.2 --seed 1
   imagenet-prep /data/imagenet shards/ranking --random-classes 100 --per-class 250 --val-per-class 50

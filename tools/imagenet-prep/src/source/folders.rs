@@ -11,7 +11,7 @@ use cream_cli::Failure;
 use cream_data::shards::checksum::Summing;
 
 use super::item::Folder;
-use super::{Found, Item, Origin, fault, is_named_like_an_image, printable, stem_key};
+use super::{Found, Item, Origin, fault, is_named_like_an_image, printable, repeated, stem_key};
 
 /// Folders inside class folders are searched this deep; links that lead in circles end here.
 const MAX_DEPTH: usize = 8;
@@ -44,12 +44,6 @@ pub fn find(src: &Path) -> Result<Found, Failure> {
         fingerprint: walk.seen.finish().2,
         ..Found::of(names)
     })
-}
-
-fn repeated(names: &[String]) -> Option<&String> {
-    let mut sorted: Vec<&String> = names.iter().collect();
-    sorted.sort_unstable();
-    sorted.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
 }
 
 /// Names of the folders in `dir`, hidden ones left out, sorted by bytes.

@@ -1,8 +1,10 @@
 //! One image of a source: its class, its key, and where its bytes are.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +12,9 @@ use cream_data::decode::MAX_BYTES;
 use cream_data::error::ImageError;
 
 use super::idx::IdxImages;
-use super::printable;
+use super::stored::Stored;
+use super::tar::{Member, Members, shown};
+use super::{printable, stem_key};
 
 /// One image of the source. There is one for each of a million images, so it is kept small: what
 /// is only needed for reports is worked out when asked for.
@@ -31,6 +35,60 @@ pub(super) enum Origin {
     File(Arc<Folder>, Box<Path>),
     /// Image of this number of an IDX file.
     Idx(Arc<IdxImages>, u32),
+    /// A file in an archive.
+    Entry(Entry),
+}
+
+/// An archive, which may lie inside another one.
+#[derive(Debug)]
+pub struct Archive {
+    /// The bytes of the outermost.
+    pub bytes: Arc<dyn Stored>,
+    /// What reports call it.
+    pub name: String,
+}
+
+/// A file in an archive.
+#[derive(Debug)]
+pub struct Entry {
+    archive: Arc<Archive>,
+    /// Where its headers begin, and how long they are; its name is read again when asked for.
+    start: u64,
+    headers: u32,
+    /// No more than `u32` counts: an image is far smaller.
+    length: u32,
+}
+
+impl Entry {
+    /// The image of a class that a member of an archive is.
+    pub(super) fn item(archive: &Arc<Archive>, member: &Member, class: u32) -> Item {
+        let entry = Self {
+            archive: Arc::clone(archive),
+            start: member.start,
+            headers: u32::try_from(member.data - member.start).unwrap_or(u32::MAX),
+            length: u32::try_from(member.size).unwrap_or(u32::MAX),
+        };
+        let key = stem_key(Path::new(OsStr::from_bytes(&member.path))).into();
+        Item { class, key, origin: Origin::Entry(entry) }
+    }
+
+    /// Bytes of the file.
+    pub(super) fn length(&self) -> u32 {
+        self.length
+    }
+
+    fn path(&self) -> Vec<u8> {
+        let data = self.start + u64::from(self.headers);
+        let end = data + u64::from(self.length).next_multiple_of(512);
+        let member = Members::new(&*self.archive.bytes, self.start, end).next();
+        member.ok().flatten().map(|member| member.path).unwrap_or_default()
+    }
+
+    fn read(&self) -> Result<Vec<u8>, String> {
+        check_length(self.length.into())?;
+        let data = self.start + u64::from(self.headers);
+        self.archive.bytes.part(data, self.length.into()).map_err(|error| error.to_string())
+    }
 }
 
 /// A folder, shared by the files in it.
@@ -63,6 +121,9 @@ impl Item {
                 printable(folder.relative.join(name).as_os_str()).into_owned().into()
             }
             Origin::Idx(images, index) => format!("{}#{index}", images.name).into(),
+            Origin::Entry(entry) => {
+                format!("{}/{}", entry.archive.name, shown(&entry.path())).into()
+            }
         }
     }
 
@@ -76,8 +137,16 @@ impl Item {
             Origin::Idx(images, index) => {
                 images.png(*index as usize).map_err(|error| error.to_string())
             }
+            Origin::Entry(entry) => entry.read(),
         }
     }
+}
+
+fn check_length(bytes: u64) -> Result<(), String> {
+    if bytes > MAX_BYTES {
+        return Err(ImageError::TooManyBytes { bytes, limit: MAX_BYTES }.to_string());
+    }
+    Ok(())
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, String> {
@@ -86,10 +155,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     if !metadata.is_file() {
         return Err("not a regular file".to_owned());
     }
-    if metadata.len() > MAX_BYTES {
-        let error = ImageError::TooManyBytes { bytes: metadata.len(), limit: MAX_BYTES };
-        return Err(error.to_string());
-    }
+    check_length(metadata.len())?;
     let mut bytes = Vec::with_capacity(metadata.len() as usize);
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     Ok(bytes)

@@ -1,10 +1,15 @@
 //! What SRC holds, as one list of samples whatever its form.
 
+mod archives;
+mod devkit;
 mod folders;
 mod idx;
 mod item;
 mod list;
+mod matlab;
 mod select;
+mod stored;
+mod tar;
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -23,7 +28,7 @@ pub use select::{Choice, ClassChoice};
 /// All images of a source, each part ordered by class, then key.
 #[derive(Debug)]
 pub struct Listing {
-    /// `class folders`, `list files` or `IDX files`.
+    /// `archives`, `class folders`, `list files` or `IDX files`.
     pub kind: &'static str,
     /// The classes in the order of their numbers.
     pub classes: Classes,
@@ -83,10 +88,12 @@ impl Found {
 pub fn list(choice: &Choice) -> Result<Listing, Failure> {
     let src = &choice.src;
     let metadata = std::fs::metadata(src).map_err(|error| fault(src, error))?;
-    if !metadata.is_dir() {
-        return Err(fault(src, "not a folder; give the folder that holds the images"));
-    }
-    let found = if idx::is_in(src) {
+    let found = if archives::is_in(src) {
+        archives::find(src, choice.workers)?
+    } else if !metadata.is_dir() {
+        let reason = "not a folder; give the folder that holds the images, or a .tar of them";
+        return Err(fault(src, reason));
+    } else if idx::is_in(src) {
         idx::find(src)?
     } else if src.join(list::TRAIN).is_file() {
         list::find(src)?
@@ -197,6 +204,13 @@ fn printable(name: &OsStr) -> Cow<'_, str> {
         Some(text) => text.into(),
         None => escape_key(name.as_bytes()).into(),
     }
+}
+
+/// A name that occurs twice.
+fn repeated(names: &[String]) -> Option<&String> {
+    let mut sorted: Vec<&String> = names.iter().collect();
+    sorted.sort_unstable();
+    sorted.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
 }
 
 /// Whether a file is called like an image. What it is, its content says later.
