@@ -69,7 +69,7 @@ impl ChildNet {
     pub fn forward(&self, images: &Tensor, pass: &Pass) -> Result<Tensor> {
         let blocks = self.blocks.iter().flatten();
         if trunk::takes(images, pass) {
-            return self.head.forward(&trunk::forward(images, &self.stem, blocks, pass)?, pass);
+            return trunk::forward(images, &self.stem, blocks, &self.head, pass);
         }
         let mut x = self.stem.forward(images, pass)?;
         for block in blocks {

@@ -98,8 +98,7 @@ impl SuperNet {
         });
         let blocks = once(&self.first).chain(searched).chain(once(&self.last));
         if trunk::takes(images, pass) {
-            let x = trunk::forward(images, &self.stem, blocks, pass)?;
-            return Ok(self.head.forward(&x, pass)?);
+            return Ok(trunk::forward(images, &self.stem, blocks, &self.head, pass)?);
         }
         let mut x = self.stem.forward(images, pass)?;
         for block in blocks {

@@ -61,35 +61,29 @@ impl Optimizer {
         self.steps += 1;
         for Gradient { name, parameter, gradient } in gradients {
             let decay = if parameter.rank() > 1 { self.rule.weight_decay } else { 0.0 };
+            let Rule { momentum, alpha, epsilon, .. } = self.rule;
+            let m = slot(&mut self.momentum, name, parameter, 0.0)?;
             match self.rule.kind {
                 Kind::Sgd => {
-                    let m = slot(&mut self.momentum, name, parameter, 0.0)?;
-                    let momentum = self.rule.momentum;
-                    update::momentum(m, parameter, gradient, momentum, decay)?;
-                    update::nesterov(parameter, m, gradient, rate, momentum, decay)?;
+                    let step = update::SgdStep { rate, momentum, decay };
+                    update::sgd(parameter, m, gradient, step)?;
                 }
                 Kind::RmspropTf => {
-                    if decay != 0.0 {
-                        update::decay(gradient, parameter, decay)?;
-                    }
                     let v = slot(&mut self.square, name, parameter, 1.0)?;
-                    update::mean_square(v, gradient, self.rule.alpha)?;
-                    let m = slot(&mut self.momentum, name, parameter, 0.0)?;
-                    update::rmsprop(m, v, gradient, rate, self.rule.momentum, self.rule.epsilon)?;
-                    update::step(parameter, m, 1.0)?;
+                    let step = update::RmspropStep { rate, momentum, alpha, epsilon, decay };
+                    update::rmsprop(parameter, m, v, gradient, step)?;
                 }
                 Kind::Adamw => {
-                    let m = slot(&mut self.momentum, name, parameter, 0.0)?;
-                    update::average(m, gradient, self.rule.momentum)?;
                     let v = slot(&mut self.square, name, parameter, 0.0)?;
-                    update::average_square(v, gradient, self.rule.alpha)?;
                     let step = update::AdamWStep {
-                        rate: rate / (1.0 - self.rule.momentum.powf(self.steps as f64)),
-                        correction: (1.0 - self.rule.alpha.powf(self.steps as f64)).sqrt().recip(),
-                        epsilon: self.rule.epsilon,
+                        beta1: momentum,
+                        beta2: alpha,
+                        rate: rate / (1.0 - momentum.powf(self.steps as f64)),
+                        correction: (1.0 - alpha.powf(self.steps as f64)).sqrt().recip(),
+                        epsilon,
                         keep: 1.0 - rate * decay,
                     };
-                    update::adamw(parameter, m, v, step)?;
+                    update::adamw(parameter, m, v, gradient, step)?;
                 }
             }
         }
@@ -142,7 +136,7 @@ fn slot<'a>(
     }
 }
 
-/// A parameter with its gradient, which updates may overwrite.
+/// A parameter with its gradient.
 #[derive(Clone, Debug)]
 pub struct Gradient<'a> {
     /// The parameter's name.

@@ -9,12 +9,13 @@ use cream_arch::{HeadPosition, Padding};
 /// The end of a network, with its wide convolution on either side of the pool.
 #[derive(Clone, Debug)]
 pub struct Head {
-    features: Features,
-    classifier: Dense,
+    pub(crate) features: Features,
+    pub(crate) classifier: Dense,
 }
 
+/// How the features come about.
 #[derive(Clone, Debug)]
-enum Features {
+pub(crate) enum Features {
     /// Pool, then a 1x1 convolution with bias (MobileNetV3 and the networks of this search).
     AfterPool(Dense),
     /// 1x1 convolution and batch norm, then the pool (EfficientNet).

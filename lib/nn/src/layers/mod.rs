@@ -15,6 +15,7 @@ pub(crate) use block::{DepthwiseSeparable, InvertedResidual};
 pub use convolution::Convolution;
 pub use dense::Dense;
 pub use depthwise::DepthwiseConvolution;
+pub(crate) use head::Features;
 pub use head::Head;
 pub use squeeze_excite::SqueezeExcite;
 pub use stem::Stem;

@@ -17,6 +17,7 @@ pub mod simd;
 pub mod update;
 
 pub(crate) mod activation;
+pub(crate) mod buffer;
 pub(crate) mod element;
 pub(crate) mod lanes;
 pub(crate) mod product;

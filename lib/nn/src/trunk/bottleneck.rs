@@ -3,7 +3,6 @@
 //! Stored for the backward pass are the outputs of the convolutions, before their norms. Activations are made again
 //! where they are read, which costs less than writing and reading them.
 
-use super::buffer::{Buffer, Pooled};
 use super::depthwise::Shape;
 use super::norm::{Norm, Sums};
 use super::parameters::{give, give_wide, with_values};
@@ -17,6 +16,7 @@ use crate::layers::{
     Pass, SqueezeExcite,
 };
 use crate::ops::Window;
+use crate::ops::buffer::{Buffer, Pooled};
 use candle_core::Result;
 use rayon::prelude::*;
 use std::sync::Arc;

@@ -1,11 +1,11 @@
 //! A dense convolution with its norm and activation: the stem, and the last block.
 
-use super::buffer::{Buffer, Pooled};
 use super::norm::Norm;
 use super::parameters::{give, give_wide, with_values};
 use super::pointwise::{self, OutputGradient, Rows, Wanted, backward_panels, forward_panels};
 use super::{Activation, rows_in_parallel};
 use crate::layers::{BatchNorm, Convolution, Gradients, Pass};
+use crate::ops::buffer::{Buffer, Pooled};
 use crate::ops::product::Panels;
 use crate::ops::{Window, patches};
 use candle_core::Result;

@@ -4,7 +4,6 @@
 //! A few rows at a time are made ready in rings that stay in the cache, with zeros at both ends of each, so
 //! that no tap asks whether it lies on the image.
 
-use super::buffer::{Buffer, Pooled};
 use super::elementwise::sum_rows;
 use super::inference::Expansion;
 use super::norm::{Norm, Sums};
@@ -12,6 +11,7 @@ use super::pointwise::{OutputGradient, images_per_group};
 use super::rows::{Outputs, Tap, weight_gradient_row, weighted_row};
 use crate::ops::Window;
 use crate::ops::batch_norm::Moments;
+use crate::ops::buffer::{Buffer, Pooled};
 use crate::ops::product::multiply;
 use rayon::prelude::*;
 use std::ops::Range;

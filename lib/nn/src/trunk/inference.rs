@@ -2,7 +2,6 @@
 //! expanded activation lives for a few rows only, between its expansion and the depthwise convolution that takes it.
 
 use super::bottleneck::{Layers, sides};
-use super::buffer::Pooled;
 use super::depthwise::Shape;
 use super::norm::Norm;
 use super::parameters::with_values;
@@ -11,6 +10,7 @@ use super::squeeze_excite::Squeezed;
 use super::{Activation, convolution};
 use crate::layers::{BatchNorm, Block, Convolution, Pass, Stem};
 use crate::ops::Window;
+use crate::ops::buffer::Pooled;
 use crate::ops::product::Panels;
 use candle_core::Result;
 use std::sync::Arc;
@@ -33,7 +33,8 @@ pub(super) fn run<T: Pooled>(
     Ok(x)
 }
 
-fn dense<T: Pooled>(
+/// A convolution with its norm and activation.
+pub(super) fn dense<T: Pooled>(
     conv: &Convolution,
     bn: &BatchNorm,
     x: &Activation<T>,

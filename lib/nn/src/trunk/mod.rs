@@ -1,4 +1,4 @@
-//! The CPU's way from image to head: all layers as one operation, in training with a backward pass of its own, in
+//! The CPU's way from image to logits: all layers as one operation, in training with a backward pass of its own, in
 //! inference with the norms known beforehand.
 //!
 //! Layer by layer, every activation would be written and read a dozen times in a step, and memory traffic is what
@@ -11,10 +11,11 @@
 //! out at any number of threads.
 
 mod bottleneck;
-mod buffer;
 mod convolution;
+mod dense;
 mod depthwise;
 mod elementwise;
+mod head;
 mod inference;
 mod norm;
 mod parameters;
@@ -22,10 +23,10 @@ mod pointwise;
 mod rows;
 mod squeeze_excite;
 
-use crate::layers::{Block, Pass, Statistics, Stem};
+use crate::layers::{Block, Head, Pass, Statistics, Stem};
+use crate::ops::buffer::{Buffer, Pooled};
 use crate::ops::element::{dispatch, dtype_of, slice, with_slice, wrap};
 use bottleneck::Layers;
-use buffer::{Buffer, Pooled};
 use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor};
 use norm::{Norm, Sums};
 use rayon::prelude::*;
@@ -45,7 +46,7 @@ impl<T: Pooled> Clone for Activation<T> {
     }
 }
 
-/// Runs stem and blocks on images `[N, H, W, 3]`.
+/// Images `[N, H, W, 3]` to logits `[N, classes]`.
 ///
 /// # Errors
 /// When the images are too small for the strides, or channels differ.
@@ -53,11 +54,13 @@ pub(crate) fn forward<'a>(
     images: &Tensor,
     stem: &Stem,
     blocks: impl Iterator<Item = &'a Block>,
+    head: &Head,
     pass: &Pass,
 ) -> Result<Tensor> {
     let op = Trunk {
         stem: stem.clone(),
         blocks: blocks.cloned().collect(),
+        head: head.clone(),
         pass: pass.clone(),
         saved: Mutex::new(None),
     };
@@ -76,6 +79,7 @@ pub(crate) fn takes(images: &Tensor, pass: &Pass) -> bool {
 struct Trunk {
     stem: Stem,
     blocks: Vec<Block>,
+    head: Head,
     pass: Pass,
     saved: Mutex<Option<AnySaved>>,
 }
@@ -88,6 +92,7 @@ enum AnySaved {
 struct Saved<T: Pooled> {
     stem: convolution::Saved<T>,
     blocks: Vec<SavedBlock<T>>,
+    head: head::Saved<T>,
 }
 
 enum SavedBlock<T: Pooled> {
@@ -137,13 +142,16 @@ impl CustomOp2 for Trunk {
             let images = Activation { values: Arc::new(images), shape: [n, h, w, c] };
             if self.pass.statistics == Statistics::Running {
                 let out = inference::run(images, &self.stem, &self.blocks, &self.pass)?;
-                return Ok((wrap(out.values.to_vec()), out.shape.to_vec().into()));
+                let logits = head::infer(&self.head, &out, &self.pass)?;
+                let classes = logits.len() / n;
+                return Ok((wrap(logits), (n, classes).into()));
             }
-            let (out, saved) = self.run::<T>(images)?;
+            let (logits, saved) = self.run::<T>(images)?;
             if let Some(saved) = saved {
                 *self.saved.lock().unwrap_or_else(PoisonError::into_inner) = Some(T::keep(saved));
             }
-            Ok((wrap(out.values.to_vec()), out.shape.to_vec().into()))
+            let classes = logits.len() / n;
+            Ok((wrap(logits), (n, classes).into()))
         })
     }
 
@@ -160,15 +168,15 @@ impl CustomOp2 for Trunk {
             let Some(saved) = saved.and_then(T::kept) else {
                 candle_core::bail!("{NAME}: one backward pass for each forward pass with gradients");
             };
-            let g = with_slice::<T, _>(&dy, NAME, |dy| Ok(Buffer::copy_of(dy)))?;
-            self.run_back(saved, g)?;
+            with_slice::<T, _>(&dy, NAME, |dlogits| self.run_back(saved, dlogits))?;
         });
         Ok((None, None))
     }
 }
 
 impl Trunk {
-    fn run<T: Pooled>(&self, images: Activation<T>) -> Result<(Activation<T>, Option<Saved<T>>)> {
+    /// Logits, and what the backward pass needs if there is to be one.
+    fn run<T: Pooled>(&self, images: Activation<T>) -> Result<(Vec<T>, Option<Saved<T>>)> {
         let pass = &self.pass;
         let keep = pass.gradients.is_some();
         let (mut x, stem) =
@@ -195,13 +203,15 @@ impl Trunk {
             }
             x = out;
         }
-        Ok((x, stem.map(|stem| Saved { stem, blocks })))
+        let (logits, head) = head::forward(&self.head, x, pass)?;
+        Ok((logits, stem.map(|stem| Saved { stem, blocks, head })))
     }
 
-    fn run_back<T: Pooled>(&self, saved: Saved<T>, mut g: Buffer<T>) -> Result<()> {
+    fn run_back<T: Pooled>(&self, saved: Saved<T>, dlogits: &[T]) -> Result<()> {
         let Some(sink) = &self.pass.gradients else {
             candle_core::bail!("{NAME}: a backward pass without gradients");
         };
+        let mut g = head::backward(&self.head, saved.head, dlogits, sink)?;
         for (block, saved) in self.blocks.iter().zip(saved.blocks).rev() {
             g = match (block, saved) {
                 (Block::Convolution(block), SavedBlock::Convolution(saved)) => {

@@ -1,10 +1,10 @@
 //! A batch norm and its activation, applied where the next layer reads: what a convolution leaves is stored as it is,
 //! with the numbers that turn it into the next layer's input.
 
-use super::buffer::Pooled;
 use super::elementwise::{self, Affine, PieceSums};
 use crate::layers::{BatchNorm, Pass};
 use crate::ops::batch_norm::{Moments, Statistics as Moved};
+use crate::ops::buffer::Pooled;
 use candle_core::{DType, Result, Var};
 use cream_arch::Activation;
 

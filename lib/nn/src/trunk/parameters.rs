@@ -1,7 +1,7 @@
 //! Parameters on their way into kernels, and their gradients on the way out.
 
-use super::buffer::Pooled;
 use crate::layers::Gradients;
+use crate::ops::buffer::Pooled;
 use crate::ops::element::with_slice;
 use candle_core::{Result, Tensor, Var};
 

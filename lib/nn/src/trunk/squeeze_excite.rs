@@ -1,12 +1,9 @@
 //! The gates of a block (Hu et al., 2018) from the means of its images: two small products.
 
-use super::buffer::Pooled;
-use super::parameters::{give, values, with_values};
-use super::pointwise::{backward_panels, forward_panels};
-use crate::layers::{Dense, Gradients, SqueezeExcite};
-use crate::ops::activation::{Function, with_activation};
+use super::dense::{activated, affine, affine_backward, through_activation};
+use crate::layers::{Gradients, SqueezeExcite};
+use crate::ops::buffer::Pooled;
 use crate::ops::gate;
-use crate::ops::product::{RowSum, multiply_in_parallel};
 use candle_core::Result;
 
 /// What the backward pass needs.
@@ -41,51 +38,9 @@ impl<T: Pooled> Squeezed<T> {
         for (d, &s) in dgates.iter_mut().zip(&self.expanded) {
             *d *= gate::slope(layer.gate, s);
         }
-        let activation = layer.conv_reduce.activation;
         let inner = activated(&layer.conv_reduce, &self.reduced);
         let mut dinner = affine_backward(&layer.conv_expand, &inner, &dgates, sink)?;
-        for (d, &z) in dinner.iter_mut().zip(&self.reduced) {
-            *d *= with_activation!(activation, F => F::slope_at(z));
-        }
+        through_activation(&layer.conv_reduce, &self.reduced, &mut dinner);
         affine_backward(&layer.conv_reduce, &self.pooled, &dinner, sink)
     }
-}
-
-fn activated<T: Pooled>(layer: &Dense, z: &[T]) -> Vec<T> {
-    with_activation!(layer.activation, F => z.iter().map(|&z| F::at(z)).collect())
-}
-
-/// `x W^T + b` for rows of x.
-fn affine<T: Pooled>(layer: &Dense, x: &[T]) -> Result<Vec<T>> {
-    let (n, k) = (layer.weight.dim(0)?, layer.weight.dim(1)?);
-    let bias = values::<T>(&layer.bias)?;
-    let mut y = bias.repeat(x.len() / k);
-    let weight = with_values(&layer.weight, |w| forward_panels(w, (n, k)))?;
-    multiply_in_parallel(x, &weight, &mut y, true);
-    Ok(y)
-}
-
-/// The gradient of x from that of `x W^T + b`; hands over those of W and b.
-fn affine_backward<T: Pooled>(
-    layer: &Dense,
-    x: &[T],
-    dy: &[T],
-    sink: &Gradients,
-) -> Result<Vec<T>> {
-    let (n, k) = (layer.weight.dim(0)?, layer.weight.dim(1)?);
-    let weight = with_values(&layer.weight, |w| backward_panels(w, (n, k)))?;
-    let (mut dx, mut dw) = (vec![T::zero(); x.len()], vec![T::zero(); n * k]);
-    rayon::join(
-        || multiply_in_parallel(dy, &weight, &mut dx, false),
-        || RowSum::new().add(&mut dw, (dy, n), (x, k)),
-    );
-    give(sink, &layer.weight, dw)?;
-    let mut db = vec![T::zero(); n];
-    for row in dy.chunks_exact(n) {
-        for (sum, &v) in db.iter_mut().zip(row) {
-            *sum += v;
-        }
-    }
-    give(sink, &layer.bias, db)?;
-    Ok(dx)
 }

@@ -121,24 +121,29 @@ fn head(batch: usize) -> Vec<Case> {
     cases
 }
 
-/// Updates in place, of which the first tensor is written. Constants are such that nothing grows.
+/// Updates in place of all tensors but the last. Constants are such that nothing grows.
 fn updates() -> Vec<Case> {
     let update = |name: &str, tensors: usize, op: fn(&[Tensor]) -> Result<()>| {
         let inputs = vec![vec![PARAMETERS]; tensors];
-        one(format!("{name} of {PARAMETERS}"), inputs, Work::of((tensors + 1) * PARAMETERS), op)
+        one(format!("{name} of {PARAMETERS}"), inputs, Work::of((2 * tensors - 1) * PARAMETERS), op)
     };
     let mut cases = vec![
-        update("momentum", 3, |t| update::momentum(&t[0], &t[1], &t[2], 0.9, 1e-4)),
-        update("nesterov", 3, |t| update::nesterov(&t[0], &t[1], &t[2], 0.0, 0.9, 1e-4)),
-        update("decay", 2, |t| update::decay(&t[0], &t[1], 0.0)),
-        update("mean square", 2, |t| update::mean_square(&t[0], &t[1], 0.9)),
-        update("rmsprop", 3, |t| update::rmsprop(&t[0], &t[1], &t[2], 0.01, 0.9, 1e-3)),
-        update("average", 2, |t| update::average(&t[0], &t[1], 0.999)),
-        update("average of squares", 2, |t| update::average_square(&t[0], &t[1], 0.999)),
-        update("adamw", 3, |t| {
-            let step = update::AdamWStep { rate: 0.0, correction: 1.0, epsilon: 1e-8, keep: 1.0 };
-            update::adamw(&t[0], &t[1], &t[2], step)
+        update("sgd", 3, |t| {
+            let step = update::SgdStep { rate: 0.0, momentum: 0.9, decay: 1e-4 };
+            update::sgd(&t[0], &t[1], &t[2], step)
         }),
+        update("rmsprop", 4, |t| {
+            let (rate, momentum, alpha, epsilon, decay) = (0.0, 0.9, 0.9, 1e-3, 1e-5);
+            let step = update::RmspropStep { rate, momentum, alpha, epsilon, decay };
+            update::rmsprop(&t[0], &t[1], &t[2], &t[3], step)
+        }),
+        update("adamw", 4, |t| {
+            let (beta1, beta2, rate, correction) = (0.9, 0.999, 0.0, 1.0);
+            let step =
+                update::AdamWStep { beta1, beta2, rate, correction, epsilon: 1e-8, keep: 1.0 };
+            update::adamw(&t[0], &t[1], &t[2], &t[3], step)
+        }),
+        update("average", 2, |t| update::average(&t[0], &t[1], 0.999)),
     ];
     let inputs = [vec![PARAMETERS]];
     cases.push(one(format!("is finite of {PARAMETERS}"), inputs, Work::of(PARAMETERS), |t| {

@@ -34,14 +34,19 @@ pub(super) fn pack_columns<T: Lanes>(
     with_tile!(<T> panels_from(out, b, first, k, n));
 }
 
+/// `m` rounded up to whole tiles.
+pub(super) fn tiles_of<T: Lanes>(m: usize) -> usize {
+    with_tile!(<T> whole_tiles(m))
+}
+
 /// The transpose of A `[rows, m]` as tiles `[m / M][rows][M]`.
-pub(super) fn packed_rows<T: Lanes>(out: &mut Vec<T>, a: &[T], m: usize) {
-    with_tile!(<T> pack_rows(out, a, m));
+pub(super) fn pack_rows<T: Lanes>(out: &mut [T], a: &[T], m: usize) {
+    with_tile!(<T> tiles_from(out, a, m));
 }
 
 /// C `[m, n]` = A `[m, k]` times panels of B `[k, n]`, or that added to C.
 pub(super) fn rows_times_panels<T: Lanes>(
-    a: &[T],
+    a: Strided<'_, T>,
     inner: (usize, usize),
     panels: &[T],
     c: &mut [T],
@@ -50,15 +55,35 @@ pub(super) fn rows_times_panels<T: Lanes>(
     with_tile!(<T> all_rows(a, inner, panels, c, accumulate));
 }
 
-/// C `[m, n]` += tiles of A^T times panels of B `[k, n]`.
+/// C `[m, n]` = A `[m, k]` times the first whole panels' worth of columns of B `[k, n]`, which lies row by row; returns
+/// how many columns that were.
+pub(super) fn rows_times_rows<T: Lanes>(
+    a: Strided<'_, T>,
+    inner: (usize, usize),
+    b: &[T],
+    c: &mut [T],
+) -> usize {
+    with_tile!(<T> all_rows_of_rows(a, inner, b, c))
+}
+
+/// C `[m, n]` = tiles of A^T times panels of B `[k, n]`, or that added to C.
 pub(super) fn tiles_times_panels<T: Lanes>(
     tiles: &[T],
     m: usize,
     inner: (usize, usize),
     panels: &[T],
     c: &mut [T],
+    accumulate: bool,
 ) {
-    with_tile!(<T> all_tiles(tiles, m, inner, panels, c));
+    with_tile!(<T> all_tiles(tiles, m, inner, panels, c, accumulate));
+}
+
+#[inline(always)]
+fn whole_tiles<T: Lanes, S: Simd, const M: usize, const R: usize, const W: usize>(
+    _: S,
+    m: usize,
+) -> usize {
+    m.next_multiple_of(M)
 }
 
 #[inline(always)]
@@ -93,14 +118,13 @@ fn panels_from<T: Lanes, S: Simd, const M: usize, const R: usize, const W: usize
 }
 
 #[inline(always)]
-fn pack_rows<T: Lanes, S: Simd, const M: usize, const R: usize, const W: usize>(
+fn tiles_from<T: Lanes, S: Simd, const M: usize, const R: usize, const W: usize>(
     _: S,
-    out: &mut Vec<T>,
+    out: &mut [T],
     a: &[T],
     m: usize,
 ) {
     let rows = a.len() / m.max(1);
-    out.resize(m.div_ceil(M) * rows * M, T::zero());
     for (t, tile) in out.chunks_exact_mut((rows * M).max(1)).enumerate() {
         let (first, height) = (t * M, M.min(m - t * M));
         for (tile, row) in tile.chunks_exact_mut(M).zip(a.chunks_exact(m)) {
@@ -117,35 +141,66 @@ fn pack_rows<T: Lanes, S: Simd, const M: usize, const R: usize, const W: usize>(
 #[inline(always)]
 fn all_rows<T: Lanes, S: Simd, const M: usize, const R: usize, const W: usize>(
     simd: S,
-    a: &[T],
+    a: Strided<'_, T>,
     (k, n): (usize, usize),
     panels: &[T],
     c: &mut [T],
     accumulate: bool,
 ) {
     let columns = W * T::lanes::<S>();
-    let m = a.len() / k.max(1);
     for (p, panel) in panels.chunks_exact((k * columns).max(1)).enumerate() {
         let (first, width) = (p * columns, columns.min(n - p * columns));
-        let mut i = 0;
-        while i + M <= m {
-            let (a, c) = (&a[i * k..], &mut c[i * n + first..]);
-            let target = Target { c, row: n, accumulate };
-            tile::<T, S, M, W>(simd, a, (k, 1), panel, target, (M, width));
-            i += M;
-        }
-        while i + R <= m {
-            let (a, c) = (&a[i * k..], &mut c[i * n + first..]);
-            let target = Target { c, row: n, accumulate };
-            tile::<T, S, R, W>(simd, a, (k, 1), panel, target, (R, width));
-            i += R;
-        }
-        while i < m {
-            let (a, c) = (&a[i * k..], &mut c[i * n + first..]);
-            let target = Target { c, row: n, accumulate };
-            tile::<T, S, 1, W>(simd, a, (k, 1), panel, target, (1, width));
-            i += 1;
-        }
+        let b = Right { values: panel, row: columns, k };
+        rows_times_columns::<T, S, M, R, W>(simd, a, b, c, (n, first, width), accumulate);
+    }
+}
+
+#[inline(always)]
+fn all_rows_of_rows<T: Lanes, S: Simd, const M: usize, const R: usize, const W: usize>(
+    simd: S,
+    a: Strided<'_, T>,
+    (k, n): (usize, usize),
+    b: &[T],
+    c: &mut [T],
+) -> usize {
+    let columns = W * T::lanes::<S>();
+    let whole = n / columns * columns;
+    for first in (0..whole).step_by(columns) {
+        let b = Right { values: &b[first..], row: n, k };
+        rows_times_columns::<T, S, M, R, W>(simd, a, b, c, (n, first, columns), false);
+    }
+    whole
+}
+
+/// All rows of C `[m, n]`, `width` columns from `first` on.
+#[inline(always)]
+fn rows_times_columns<T: Lanes, S: Simd, const M: usize, const R: usize, const W: usize>(
+    simd: S,
+    a: Strided<'_, T>,
+    b: Right<'_, T>,
+    c: &mut [T],
+    (n, first, width): (usize, usize, usize),
+    accumulate: bool,
+) {
+    let m = c.len() / n.max(1);
+    let mut i = 0;
+    while i + M <= m {
+        let left = Strided { values: &a.values[i * a.row..], ..a };
+        let target = Target { c: &mut c[i * n + first..], row: n, accumulate };
+        tile::<T, S, M, W>(simd, left, b, target, (M, width));
+        i += M;
+    }
+    while i + R <= m {
+        let left = Strided { values: &a.values[i * a.row..], ..a };
+        let target = Target { c: &mut c[i * n + first..], row: n, accumulate };
+        tile::<T, S, R, W>(simd, left, b, target, (R, width));
+        i += R;
+    }
+    while i < m {
+        let left = Strided { values: &a.values[i * a.row..], ..a };
+        let target = Target { c: &mut c[i * n + first..], row: n, accumulate };
+        tile::<T, S, 1, W>(simd, left, b, target, (1, width));
+        i += 1;
     }
 }
 
@@ -157,17 +212,27 @@ fn all_tiles<T: Lanes, S: Simd, const M: usize, const R: usize, const W: usize>(
     (k, n): (usize, usize),
     panels: &[T],
     c: &mut [T],
+    accumulate: bool,
 ) {
     let columns = W * T::lanes::<S>();
     for (p, panel) in panels.chunks_exact((k * columns).max(1)).enumerate() {
         let (first, width) = (p * columns, columns.min(n - p * columns));
-        for (t, a) in tiles.chunks_exact((k * M).max(1)).enumerate() {
+        let b = Right { values: panel, row: columns, k };
+        for (t, values) in tiles.chunks_exact((k * M).max(1)).enumerate() {
             let (i, height) = (t * M, M.min(m - t * M));
-            let c = &mut c[i * n + first..];
-            let target = Target { c, row: n, accumulate: true };
-            tile::<T, S, M, W>(simd, a, (1, M), panel, target, (height, width));
+            let left = Strided { values, row: 1, column: M };
+            let target = Target { c: &mut c[i * n + first..], row: n, accumulate };
+            tile::<T, S, M, W>(simd, left, b, target, (height, width));
         }
     }
+}
+
+/// `k` rows of the right operand, each `row` elements after the one before it, as many columns as a tile has.
+#[derive(Clone, Copy)]
+struct Right<'a, T> {
+    values: &'a [T],
+    row: usize,
+    k: usize,
 }
 
 /// Where a tile goes: rows that are `row` elements apart, to be overwritten or added to.
@@ -177,26 +242,27 @@ struct Target<'a, T> {
     accumulate: bool,
 }
 
-/// `height` rows and `width` columns of a product, from element (i, k) of the left operand at
-/// `a[i * row + k * column]`.
+/// `height` rows and `width` columns of a product.
 #[inline(always)]
 fn tile<T: Lanes, S: Simd, const M: usize, const W: usize>(
     simd: S,
-    a: &[T],
-    (row, column): (usize, usize),
-    panel: &[T],
+    left: Strided<'_, T>,
+    right: Right<'_, T>,
     target: Target<'_, T>,
     (height, width): (usize, usize),
 ) {
     let Target { c, row: c_row, accumulate } = target;
+    let Strided { values: a, row, column } = left;
+    let Right { values: b, row: b_row, k } = right;
     let lanes = T::lanes::<S>();
-    let k = panel.len() / (W * lanes);
     assert!(k > 0 && (M - 1) * row + (k - 1) * column < a.len());
+    assert!((k - 1) * b_row + W * lanes <= b.len());
     assert!((height - 1) * c_row + width <= c.len());
     let mut sums = [[T::splat(simd, T::zero()); W]; M];
-    let (a, mut b) = (a.as_ptr(), panel.as_ptr());
+    let (a, mut b) = (a.as_ptr(), b.as_ptr());
     for i in 0..k {
-        // SAFETY: i < k and m < M, so all indices are at most those asserted above; the panel has k rows of W vectors.
+        // SAFETY: i < k and m < M, so all indices of `a` are at most that asserted above; so are the W vectors of the
+        // right operand's row i. Its pointer is moved past the end at most when it is not read any more.
         unsafe {
             let mut columns = [T::splat(simd, T::zero()); W];
             for (w, column) in columns.iter_mut().enumerate() {
@@ -208,7 +274,7 @@ fn tile<T: Lanes, S: Simd, const M: usize, const W: usize>(
                     *sum = T::mul_add(simd, a, b, *sum);
                 }
             }
-            b = b.add(W * lanes);
+            b = b.wrapping_add(b_row);
         }
     }
     for (m, sums) in sums.iter().enumerate() {

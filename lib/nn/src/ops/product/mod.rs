@@ -5,19 +5,20 @@
 //! the work into pieces and spread them over threads. The order of the additions depends on the
 //! level of vector instructions alone.
 
+pub(crate) mod dense;
 mod kernel;
 #[cfg(test)]
 mod tests;
 
-use super::lanes::Lanes;
-use kernel::{pack_columns, packed_rows};
+use super::buffer::{Buffer, Pooled};
+use kernel::{pack_columns, pack_rows, tiles_of};
 use rayon::prelude::*;
 
 /// The right operand B `[k, n]`, cut into panels of `width` columns, each `[k, width]`, the last one
 /// filled up with zeros.
 #[derive(Debug)]
-pub(crate) struct Panels<T> {
-    values: Vec<T>,
+pub(crate) struct Panels<T: Pooled> {
+    values: Buffer<T>,
     k: usize,
     n: usize,
 }
@@ -42,11 +43,11 @@ impl<'a, T> Strided<'a, T> {
     }
 }
 
-impl<T: Lanes> Panels<T> {
+impl<T: Pooled> Panels<T> {
     /// Packs B `[k, n]`, on all threads.
     pub(crate) fn pack(b: Strided<'_, T>, k: usize, n: usize) -> Self {
         let columns = kernel::panel_columns::<T>();
-        let mut values = vec![T::zero(); n.div_ceil(columns) * columns * k];
+        let mut values = Buffer::new(n.div_ceil(columns) * columns * k);
         // Panels of one piece of work, enough to be worth a thread's while.
         let at_once = (16 * 1024 / (columns * k).max(1)).max(1);
         let pieces = values.par_chunks_mut((at_once * columns * k).max(1)).enumerate();
@@ -54,23 +55,23 @@ impl<T: Lanes> Panels<T> {
         Self { values, k, n }
     }
 
-    /// Packs another matrix into the same memory, on this thread.
-    fn repack(&mut self, b: Strided<'_, T>, k: usize, n: usize) {
-        (self.k, self.n) = (k, n);
+    /// The same on this thread.
+    fn pack_here(b: Strided<'_, T>, k: usize, n: usize) -> Self {
         let columns = kernel::panel_columns::<T>();
-        self.values.resize(n.div_ceil(columns) * columns * k, T::zero());
-        pack_columns(&mut self.values, b, 0, (k, n));
+        let mut values = Buffer::new(n.div_ceil(columns) * columns * k);
+        pack_columns(&mut values, b, 0, (k, n));
+        Self { values, k, n }
     }
 }
 
 /// `C = A B`, or `C = C + A B` with `accumulate`; A `[m, k]` row by row, C `[m, n]` row by row.
-pub(crate) fn multiply<T: Lanes>(a: &[T], b: &Panels<T>, c: &mut [T], accumulate: bool) {
+pub(crate) fn multiply<T: Pooled>(a: &[T], b: &Panels<T>, c: &mut [T], accumulate: bool) {
     debug_assert_eq!(a.len() / b.k.max(1), c.len() / b.n.max(1));
-    kernel::rows_times_panels(a, (b.k, b.n), &b.values, c, accumulate);
+    kernel::rows_times_panels(Strided::rows(a, b.k), (b.k, b.n), &b.values, c, accumulate);
 }
 
 /// [`multiply`] with the rows shared out among threads.
-pub(crate) fn multiply_in_parallel<T: Lanes>(
+pub(crate) fn multiply_in_parallel<T: Pooled>(
     a: &[T],
     b: &Panels<T>,
     c: &mut [T],
@@ -81,26 +82,18 @@ pub(crate) fn multiply_in_parallel<T: Lanes>(
     work.for_each(|(c, a)| multiply(a, b, c, accumulate));
 }
 
-/// Sums over rows r of `narrow[r, i] * wide[r, j]`: how a weight's gradient comes from the two sides of a product.
-/// Keeps the memory that it packs its operands into.
-#[derive(Debug)]
-pub(crate) struct RowSum<T> {
-    tiles: Vec<T>,
-    panels: Panels<T>,
-}
-
-impl<T: Lanes> RowSum<T> {
-    pub(crate) fn new() -> Self {
-        let panels = Panels { values: Vec::new(), k: 0, n: 0 };
-        Self { tiles: Vec::new(), panels }
-    }
-
-    /// `sum [narrow, wide] += narrow^T wide` over the rows of both; faster with the narrower one first.
-    pub(crate) fn add(&mut self, sum: &mut [T], narrow: (&[T], usize), wide: (&[T], usize)) {
-        let ((a, m), (b, n)) = (narrow, wide);
-        let rows = a.len() / m.max(1);
-        self.panels.repack(Strided::rows(b, n), rows, n);
-        packed_rows(&mut self.tiles, a, m);
-        kernel::tiles_times_panels(&self.tiles, m, (rows, n), &self.panels.values, sum);
-    }
+/// `sum [narrow, wide] += narrow^T wide` over the rows of both, or that without what `sum` held; faster with the
+/// narrower one first. This is how a weight's gradient comes from the two sides of a product.
+pub(crate) fn add_row_products<T: Pooled>(
+    sum: &mut [T],
+    narrow: (&[T], usize),
+    wide: (&[T], usize),
+    accumulate: bool,
+) {
+    let ((a, m), (b, n)) = (narrow, wide);
+    let rows = a.len() / m.max(1);
+    let panels = Panels::pack_here(Strided::rows(b, n), rows, n);
+    let mut tiles = Buffer::new(tiles_of::<T>(m) * rows);
+    pack_rows(&mut tiles, a, m);
+    kernel::tiles_times_panels(&tiles, m, (rows, n), &panels.values, sum, accumulate);
 }

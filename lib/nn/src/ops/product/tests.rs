@@ -1,4 +1,4 @@
-use super::{Panels, RowSum, Strided, multiply};
+use super::{Panels, Strided, add_row_products, dense, multiply};
 use crate::ops::check::{assert_close, numbers};
 
 /// `sum over k of a(i, k) b(k, j)`.
@@ -58,13 +58,30 @@ fn sums_over_rows_agree_with_the_definition() {
         let exact = reference((m, n, rows), |i, r| a[r * m + i], |r, j| b[r * n + j]);
         let added: Vec<f64> = exact.iter().zip(&c).map(|(e, c)| e + c).collect();
         let mut sum = c.clone();
-        RowSum::new().add(&mut sum, (&a, m), (&b, n));
+        add_row_products(&mut sum, (&a, m), (&b, n), true);
         assert_close(&sum, &added, 1e-13, "sum");
+        add_row_products(&mut sum, (&a, m), (&b, n), false);
+        assert_close(&sum, &exact, 1e-13, "sum without what was there");
         let mut sum = narrow(&c);
-        let mut memory = RowSum::new();
-        // The second time in memory that holds another shape's values.
-        memory.add(&mut [0.0; 35], (&[f32::NAN; 100], 5), (&[f32::NAN; 140], 7));
-        memory.add(&mut sum, (&narrow(&a), m), (&narrow(&b), n));
+        add_row_products(&mut sum, (&narrow(&a), m), (&narrow(&b), n), true);
         assert_close(&wide(&sum), &added, 1e-5, "sum of f32");
+    }
+}
+
+/// Rows below and above those that the weight is packed for; columns that leave part of a panel over.
+#[test]
+fn products_with_a_weight_agree_with_the_definition() {
+    for (m, n, k) in [(1, 1, 1), (8, 1000, 40), (3, 35, 70), (70, 50, 33), (9, 24, 130)] {
+        let (x, w, dy) = (numbers(m * k, 1), numbers(n * k, 2), numbers(m * n, 3));
+        let bias = numbers(n, 4);
+        let product = reference((m, n, k), |i, l| x[i * k + l], |l, j| w[j * k + l]);
+        let y: Vec<f64> = product.iter().enumerate().map(|(i, v)| v + bias[i % n]).collect();
+        assert_close(&dense::product(&x, &w, (n, k), &bias), &y, 1e-13, "product");
+        let dx = reference((m, k, n), |i, j| dy[i * n + j], |j, l| w[j * k + l]);
+        assert_close(&dense::input_gradient(&dy, &w, (n, k)), &dx, 1e-12, "input");
+        let dw = reference((n, k, m), |j, i| dy[i * n + j], |i, l| x[i * k + l]);
+        assert_close(&dense::weight_gradient(&dy, &x, (n, k)), &dw, 1e-13, "weight");
+        let single = dense::input_gradient(&narrow(&dy), &narrow(&w), (n, k));
+        assert_close(&wide(&single), &dx, 1e-5, "input of f32");
     }
 }

@@ -1,137 +1,138 @@
-//! Element-wise rules and the loops that run them in place.
+//! Element-wise rules and the loop that runs them in place.
 
 use crate::ops::Element;
-use crate::ops::element::{contiguous, dispatch, dtype_of, slice};
-use crate::ops::threads::{fill_rows, rows_per_piece};
-use candle_core::{CpuStorage, Layout, Result};
+use crate::ops::element::{contiguous, dispatch, with_slice};
+use crate::ops::simd::vectorised;
+use crate::ops::threads::rows_per_piece;
+use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor};
+use rayon::prelude::*;
+use std::cell::RefCell;
 
-/// A new value of one element from itself and one other.
-pub(super) trait Rule2: Sync {
-    const NAME: &'static str;
-    fn apply<T: Element>(&self, a: T, b: T) -> T;
+/// New values of one element of `N` tensors, from those and one element of another tensor.
+pub(super) trait Rule<const N: usize>: Sync {
+    fn apply<T: Element>(&self, targets: [T; N], source: T) -> [T; N];
 }
 
-/// A new value of one element from itself and two others.
-pub(super) trait Rule3: Sync {
-    const NAME: &'static str;
-    fn apply<T: Element>(&self, a: T, b: T, c: T) -> T;
+/// `keep * a + take * b`.
+pub(super) struct Scale {
+    pub(super) keep: f64,
+    pub(super) take: f64,
 }
 
-/// Declares a rule: its constants (f64, converted to the element type outside the loop) and its formula.
-macro_rules! rule {
-    ($kind:ident $name:ident { $($constant:ident),* } ($($argument:ident),*) => $formula:expr) => {
-        struct $name { $($constant: f64),* }
+impl Rule<1> for Scale {
+    #[inline(always)]
+    fn apply<T: Element>(&self, [a]: [T; 1], b: T) -> [T; 1] {
+        [a * T::from_f64(self.keep) + b * T::from_f64(self.take)]
+    }
+}
 
-        impl $kind for $name {
-            const NAME: &'static str = stringify!($name);
+/// Applies a rule to all elements of `targets`, in place.
+pub(super) fn update<const N: usize>(
+    name: &'static str,
+    targets: [&Tensor; N],
+    source: &Tensor,
+    rule: &impl Rule<N>,
+) -> Result<()> {
+    for target in targets {
+        if target.dims() != source.dims() || target.dtype() != source.dtype() {
+            candle_core::bail!(
+                "{name}: {:?} {:?} to update from {:?} {:?}",
+                target.dtype(),
+                target.dims(),
+                source.dtype(),
+                source.dims()
+            );
+        }
+    }
+    dispatch!(source.dtype(), name, T => with_slice::<T, _>(source, name, |source| {
+        let run = |targets: Vec<&mut [T]>| match <[&mut [T]; N]>::try_from(targets) {
+            Ok(targets) => Ok(run(rule, targets, source)),
+            Err(targets) => candle_core::bail!("{name}: {} of {N} tensors", targets.len()),
+        };
+        let all = Opened { name, targets: &targets, open: RefCell::new(Vec::new()), run: &run };
+        all.next()
+    }))
+}
 
+/// Candle changes one tensor at a time; a step changes several. Each is opened inside the operation on the one before
+/// it, and the innermost has them all.
+struct Opened<'a, T, F> {
+    name: &'static str,
+    /// Those that are still to be opened.
+    targets: &'a [&'a Tensor],
+    open: RefCell<Vec<&'a mut [T]>>,
+    run: &'a F,
+}
+
+impl<'a, T: Element, F: Fn(Vec<&mut [T]>) -> Result<()>> Opened<'a, T, F> {
+    fn next(self) -> Result<()> {
+        match self.targets.first() {
+            Some(first) => first.inplace_op1(&self),
+            None => (self.run)(self.open.take()),
+        }
+    }
+}
+
+impl<T: Element, F: Fn(Vec<&mut [T]>) -> Result<()>> InplaceOp1 for Opened<'_, T, F> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        let (start, end) = contiguous(layout, self.name)?;
+        let Some(elements) = T::elements_mut(storage) else {
+            candle_core::bail!("{}: tensors of different types", self.name);
+        };
+        let mut open: Vec<&mut [T]> = self.open.take();
+        open.push(&mut elements[start..end]);
+        let targets = self.targets.get(1..).unwrap_or_default();
+        Opened { name: self.name, targets, open: RefCell::new(open), run: self.run }.next()
+    }
+}
+
+fn run<T: Element, const N: usize>(rule: &impl Rule<N>, targets: [&mut [T]; N], source: &[T]) {
+    let size = rows_per_piece(1);
+    let mut pieces: Vec<([&mut [T]; N], &[T])> = Vec::with_capacity(source.len().div_ceil(size));
+    let mut rest = targets.map(|target| target.chunks_mut(size));
+    for source in source.chunks(size) {
+        pieces.push((rest.each_mut().map(|chunks| chunks.next().unwrap_or_default()), source));
+    }
+    let kernel = |(mut targets, source): ([&mut [T]; N], &[T])| {
+        vectorised(
             #[inline(always)]
-            fn apply<T: Element>(&self, $($argument: T),*) -> T {
-                $(let $constant = T::from_f64(self.$constant);)*
-                $formula
-            }
-        }
-
-        impl_inplace!($kind $name);
+            || {
+                for start in (0..source.len()).step_by(BLOCK) {
+                    let span = start..(start + BLOCK).min(source.len());
+                    block(rule, targets.each_mut().map(|t| &mut t[span.clone()]), &source[span]);
+                }
+            },
+        );
     };
-}
-
-macro_rules! impl_inplace {
-    (Rule2 $name:ident) => {
-        impl candle_core::InplaceOp2 for $name {
-            fn name(&self) -> &'static str {
-                <Self as Rule2>::NAME
-            }
-
-            fn cpu_fwd(
-                &self,
-                a: &mut candle_core::CpuStorage,
-                a_layout: &candle_core::Layout,
-                b: &candle_core::CpuStorage,
-                b_layout: &candle_core::Layout,
-            ) -> Result<()> {
-                $crate::ops::update::kernel::run2(self, a, a_layout, b, b_layout)
-            }
-        }
-    };
-    (Rule3 $name:ident) => {
-        impl candle_core::InplaceOp3 for $name {
-            fn name(&self) -> &'static str {
-                <Self as Rule3>::NAME
-            }
-
-            fn cpu_fwd(
-                &self,
-                a: &mut candle_core::CpuStorage,
-                a_layout: &candle_core::Layout,
-                b: &candle_core::CpuStorage,
-                b_layout: &candle_core::Layout,
-                c: &candle_core::CpuStorage,
-                c_layout: &candle_core::Layout,
-            ) -> Result<()> {
-                $crate::ops::update::kernel::run3(self, a, a_layout, [(b, b_layout), (c, c_layout)])
-            }
-        }
-    };
-}
-pub(super) use {impl_inplace, rule};
-
-/// The elements of a storage to be changed.
-fn slice_mut<'a, T: Element>(
-    storage: &'a mut CpuStorage,
-    layout: &Layout,
-    operator: &str,
-) -> Result<&'a mut [T]> {
-    let (start, end) = contiguous(layout, operator)?;
-    match T::elements_mut(storage) {
-        Some(elements) => Ok(&mut elements[start..end]),
-        None => candle_core::bail!("{operator}: operands of different types"),
+    if pieces.len() == 1 {
+        return pieces.into_iter().for_each(kernel);
     }
+    pieces.into_par_iter().for_each(kernel);
 }
 
-fn same_length(operator: &str, a: usize, others: &[usize]) -> Result<()> {
-    if others.iter().any(|&n| n != a) {
-        candle_core::bail!("{operator}: {a} elements to update from {others:?}");
+/// Elements that a rule is applied to at once.
+const BLOCK: usize = 64;
+
+/// Up to a block's elements, by way of arrays of which a compiler knows that they are different memory.
+#[inline(always)]
+fn block<T: Element, const N: usize>(rule: &impl Rule<N>, targets: [&mut [T]; N], source: &[T]) {
+    let mut values = [[T::zero(); BLOCK]; N];
+    let mut from = [T::zero(); BLOCK];
+    from[..source.len()].copy_from_slice(source);
+    for (values, target) in values.iter_mut().zip(&targets) {
+        values[..target.len()].copy_from_slice(target);
     }
-    Ok(())
-}
-
-pub(super) fn run2<R: Rule2>(
-    rule: &R,
-    a: &mut CpuStorage,
-    a_layout: &Layout,
-    b: &CpuStorage,
-    b_layout: &Layout,
-) -> Result<()> {
-    dispatch!(dtype_of(b), R::NAME, T => {
-        let a = slice_mut::<T>(a, a_layout, R::NAME)?;
-        let b = slice::<T>(b, b_layout, R::NAME)?;
-        same_length(R::NAME, a.len(), &[b.len()])?;
-        fill_rows(a, 1, rows_per_piece(1), |first, a| {
-            for (a, &b) in a.iter_mut().zip(&b[first..]) {
-                *a = rule.apply(*a, b);
-            }
-        });
-        Ok(())
-    })
-}
-
-pub(super) fn run3<R: Rule3>(
-    rule: &R,
-    a: &mut CpuStorage,
-    a_layout: &Layout,
-    [(b, b_layout), (c, c_layout)]: [(&CpuStorage, &Layout); 2],
-) -> Result<()> {
-    dispatch!(dtype_of(b), R::NAME, T => {
-        let a = slice_mut::<T>(a, a_layout, R::NAME)?;
-        let b = slice::<T>(b, b_layout, R::NAME)?;
-        let c = slice::<T>(c, c_layout, R::NAME)?;
-        same_length(R::NAME, a.len(), &[b.len(), c.len()])?;
-        fill_rows(a, 1, rows_per_piece(1), |first, a| {
-            for ((a, &b), &c) in a.iter_mut().zip(&b[first..]).zip(&c[first..]) {
-                *a = rule.apply(*a, b, c);
-            }
-        });
-        Ok(())
-    })
+    for (i, &from) in from.iter().enumerate() {
+        let new = rule.apply(std::array::from_fn(|n| values[n][i]), from);
+        for (values, new) in values.iter_mut().zip(new) {
+            values[i] = new;
+        }
+    }
+    for (target, values) in targets.into_iter().zip(&values) {
+        target.copy_from_slice(&values[..source.len()]);
+    }
 }

@@ -1,7 +1,8 @@
-//! Updates of parameters and averages in place, one pass over each, without temporaries.
+//! Updates of parameters and averages in place: whole steps of the optimizers, one pass over memory each, without
+//! temporaries.
 //!
-//! In the formulas g is the gradient with the coupled weight decay: g = dL/dp + decay * p. All tensors
-//! of one update have the same shape and dtype and are contiguous; anything else is an error.
+//! In the formulas g is the gradient with the coupled weight decay, g = dL/dp + decay * p, where a step has one. All
+//! tensors of one update are different ones of the same shape and dtype, and contiguous; anything else is an error.
 
 mod kernel;
 #[cfg(test)]
@@ -9,90 +10,125 @@ mod tests;
 
 use super::element::Element;
 use candle_core::{Result, Tensor};
-use kernel::{Rule2, Rule3, impl_inplace, rule};
+use kernel::{Rule, Scale, update};
 
-rule!(Rule3 Momentum { momentum, decay } (m, p, grad) => m * momentum + (grad + p * decay));
-rule!(Rule3 Nesterov { rate, momentum, decay } (p, m, grad) => p - ((grad + p * decay) + m * momentum) * rate);
-rule!(Rule2 Step { rate } (p, m) => p - m * rate);
-rule!(Rule2 Decay { decay } (grad, p) => grad + p * decay);
-rule!(Rule2 MeanSquare { beta } (v, g) => v + (g * g - v) * beta);
-rule!(Rule3 RmsProp { rate, momentum, epsilon } (m, v, g) => m * momentum + g * rate / Element::sqrt(v + epsilon));
-rule!(Rule2 Average { keep, take } (m, v) => m * keep + v * take);
-rule!(Rule2 AverageSquare { keep, take } (v, g) => v * keep + g * g * take);
-rule!(Rule3 AdamW { rate, correction, epsilon, keep } (p, m, v) => p * keep - m * rate / (Element::sqrt(v) * correction + epsilon));
-
-/// Momentum buffer of SGD: `m = momentum * m + g`. From zeros, the first buffer is the first gradient, as
-/// in PyTorch.
-pub fn momentum(m: &Tensor, p: &Tensor, grad: &Tensor, momentum: f64, decay: f64) -> Result<()> {
-    m.inplace_op3(p, grad, &Momentum { momentum, decay })
+/// SGD with Nesterov's momentum: `m = momentum * m + g; p = p - rate * (g + momentum * m)`. From zeros, the first
+/// buffer is the first gradient, as in PyTorch.
+#[derive(Clone, Copy, Debug)]
+pub struct SgdStep {
+    /// Learning rate.
+    pub rate: f64,
+    /// Momentum.
+    pub momentum: f64,
+    /// Coupled weight decay.
+    pub decay: f64,
 }
 
-/// SGD with Nesterov's momentum, after [`momentum`]: `p = p - rate * (g + momentum * m)`.
-pub fn nesterov(
-    p: &Tensor,
-    m: &Tensor,
-    grad: &Tensor,
-    rate: f64,
-    momentum: f64,
-    decay: f64,
-) -> Result<()> {
-    p.inplace_op3(m, grad, &Nesterov { rate, momentum, decay })
+impl Rule<2> for SgdStep {
+    #[inline(always)]
+    fn apply<T: Element>(&self, [p, m]: [T; 2], grad: T) -> [T; 2] {
+        let [rate, momentum, decay] = [self.rate, self.momentum, self.decay].map(T::from_f64);
+        let g = grad + p * decay;
+        let m = m * momentum + g;
+        [p - (g + m * momentum) * rate, m]
+    }
 }
 
-/// A step along a buffer: `p = p - rate * m`.
-pub fn step(p: &Tensor, m: &Tensor, rate: f64) -> Result<()> {
-    p.inplace_op2(m, &Step { rate })
+/// RMSProp in TensorFlow's form, the learning rate inside the buffer and epsilon inside the root:
+/// `v = v + (1 - alpha) * (g^2 - v); m = momentum * m + rate * g / sqrt(v + epsilon); p = p - m`.
+#[derive(Clone, Copy, Debug)]
+pub struct RmspropStep {
+    /// Learning rate.
+    pub rate: f64,
+    /// Momentum.
+    pub momentum: f64,
+    /// Decay of the mean square.
+    pub alpha: f64,
+    /// Added to the mean square.
+    pub epsilon: f64,
+    /// Coupled weight decay.
+    pub decay: f64,
 }
 
-/// Coupled weight decay: `grad = grad + decay * p`.
-pub fn decay(grad: &Tensor, p: &Tensor, decay: f64) -> Result<()> {
-    grad.inplace_op2(p, &Decay { decay })
+impl Rule<3> for RmspropStep {
+    #[inline(always)]
+    fn apply<T: Element>(&self, [p, m, v]: [T; 3], grad: T) -> [T; 3] {
+        let [rate, momentum, decay] = [self.rate, self.momentum, self.decay].map(T::from_f64);
+        let [beta, epsilon] = [1.0 - self.alpha, self.epsilon].map(T::from_f64);
+        let g = grad + p * decay;
+        let v = v + (g * g - v) * beta;
+        let m = m * momentum + g * rate / Element::sqrt(v + epsilon);
+        [p - m, m, v]
+    }
 }
 
-/// Mean square of RMSProp: `v = v + (1 - alpha) * (g^2 - v)`.
-pub fn mean_square(v: &Tensor, g: &Tensor, alpha: f64) -> Result<()> {
-    v.inplace_op2(g, &MeanSquare { beta: 1.0 - alpha })
-}
-
-/// Buffer of RMSProp in TensorFlow's form, the learning rate inside the buffer and epsilon inside the
-/// root: `m = momentum * m + rate * g / sqrt(v + epsilon)`.
-pub fn rmsprop(
-    m: &Tensor,
-    v: &Tensor,
-    g: &Tensor,
-    rate: f64,
-    momentum: f64,
-    epsilon: f64,
-) -> Result<()> {
-    m.inplace_op3(v, g, &RmsProp { rate, momentum, epsilon })
-}
-
-/// An exponential moving average, of weights or of gradients: `m = keep * m + (1 - keep) * value`.
-pub fn average(m: &Tensor, value: &Tensor, keep: f64) -> Result<()> {
-    m.inplace_op2(value, &Average { keep, take: 1.0 - keep })
-}
-
-/// Second moment of Adam: `v = keep * v + (1 - keep) * grad^2`.
-pub fn average_square(v: &Tensor, grad: &Tensor, keep: f64) -> Result<()> {
-    v.inplace_op2(grad, &AverageSquare { keep, take: 1.0 - keep })
-}
-
-/// The numbers of one AdamW step t.
+/// AdamW (Loshchilov and Hutter, 2019, algorithm 2), step t: `m = beta1 * m + (1 - beta1) * g;
+/// v = beta2 * v + (1 - beta2) * g^2; p = keep * p - rate * m / (sqrt(v) * correction + epsilon)`.
 #[derive(Clone, Copy, Debug)]
 pub struct AdamWStep {
-    /// rate / (1 - beta1^t).
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Learning rate / (1 - beta1^t).
     pub rate: f64,
     /// 1 / sqrt(1 - beta2^t).
     pub correction: f64,
     /// Added to the root of the corrected second moment.
     pub epsilon: f64,
-    /// 1 - rate * decay, the decoupled weight decay.
+    /// 1 - learning rate * decay, the decoupled weight decay.
     pub keep: f64,
 }
 
-/// AdamW (Loshchilov and Hutter, 2019, algorithm 2):
-/// `p = keep * p - rate * m / (sqrt(v) * correction + epsilon)`.
-pub fn adamw(p: &Tensor, m: &Tensor, v: &Tensor, step: AdamWStep) -> Result<()> {
-    let AdamWStep { rate, correction, epsilon, keep } = step;
-    p.inplace_op3(m, v, &AdamW { rate, correction, epsilon, keep })
+impl Rule<3> for AdamWStep {
+    #[inline(always)]
+    fn apply<T: Element>(&self, [p, m, v]: [T; 3], g: T) -> [T; 3] {
+        let [beta1, take1] = [self.beta1, 1.0 - self.beta1].map(T::from_f64);
+        let [beta2, take2] = [self.beta2, 1.0 - self.beta2].map(T::from_f64);
+        let [rate, correction, epsilon, keep] =
+            [self.rate, self.correction, self.epsilon, self.keep].map(T::from_f64);
+        let m = m * beta1 + g * take1;
+        let v = v * beta2 + g * g * take2;
+        [p * keep - m * rate / (Element::sqrt(v) * correction + epsilon), m, v]
+    }
+}
+
+/// A step of SGD on a parameter with its momentum buffer.
+///
+/// # Errors
+/// As this module says.
+pub fn sgd(p: &Tensor, m: &Tensor, grad: &Tensor, step: SgdStep) -> Result<()> {
+    update("sgd", [p, m], grad, &step)
+}
+
+/// A step of RMSProp on a parameter with its buffer and mean square.
+///
+/// # Errors
+/// As this module says.
+pub fn rmsprop(p: &Tensor, m: &Tensor, v: &Tensor, grad: &Tensor, step: RmspropStep) -> Result<()> {
+    update("rmsprop", [p, m, v], grad, &step)
+}
+
+/// A step of AdamW on a parameter with its moments.
+///
+/// # Errors
+/// As this module says.
+pub fn adamw(p: &Tensor, m: &Tensor, v: &Tensor, grad: &Tensor, step: AdamWStep) -> Result<()> {
+    update("adamw", [p, m, v], grad, &step)
+}
+
+/// A step along a direction: `p = p - rate * d`.
+///
+/// # Errors
+/// As this module says.
+pub fn step(p: &Tensor, d: &Tensor, rate: f64) -> Result<()> {
+    update("step", [p], d, &Scale { keep: 1.0, take: -rate })
+}
+
+/// An exponential moving average, of weights or of gradients: `m = keep * m + (1 - keep) * value`.
+///
+/// # Errors
+/// As this module says.
+pub fn average(m: &Tensor, value: &Tensor, keep: f64) -> Result<()> {
+    update("average", [m], value, &Scale { keep, take: 1.0 - keep })
 }

@@ -1,8 +1,8 @@
 //! Gradients through activations and norms.
 
-use super::super::buffer::Pooled;
 use super::{Affine, Kernel, add_to, over_rows};
 use crate::ops::activation::{Function, with_activation};
+use crate::ops::buffer::Pooled;
 use crate::ops::lanes::{Access, Lanes};
 use pulp::Simd;
 use std::marker::PhantomData;

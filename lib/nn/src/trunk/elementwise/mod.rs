@@ -3,7 +3,7 @@
 mod backward;
 mod forward;
 
-use super::buffer::Pooled;
+use crate::ops::buffer::Pooled;
 use crate::ops::lanes::{Access, Lanes, Part, Vectors, Whole};
 use crate::ops::simd::with_level;
 use cream_arch::Activation;
