@@ -40,6 +40,9 @@ allow evaluate cream-train cream-arch cream-data cream-nn cream-cli candle-core
 # Times the networks and the operators.
 allow cream-bench cream-train cream-arch cream-data cream-nn cream-cli candle-core
 
+# Makes a data set shaped as ImageNet.
+allow imagenet-shaped cream-data cream-cli
+
 # Calls every reader there is.
 allow cream-malformed cream-train cream-arch cream-data cream-nn cream-cli candle-core
 
