@@ -18,10 +18,11 @@ pub mod shards;
 pub mod transform;
 
 pub use batch::{Batch, Erasure};
-pub use decode::{ImageKind, RgbImage, decode};
+pub use decode::{Encoded, ImageKind, RgbImage, decode};
 pub use error::DataError;
 pub use loader::{Loader, LoaderSettings};
 pub use shards::{SampleId, ShardSet, Split};
 pub use transform::{
-    EvalTransform, Filter, TrainCrop, TrainInterpolation, TrainTransform, Transform,
+    EvalTransform, Filter, MagnitudeForm, RandAugment, TrainCrop, TrainInterpolation,
+    TrainTransform, Transform,
 };

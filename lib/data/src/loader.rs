@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::batch::Batch;
-use crate::decode::decode_image;
+use crate::decode::Encoded;
 use crate::error::DataError;
 use crate::keyed::{self, Key, Purpose};
 use crate::shards::{SampleId, ShardSet, Split};
@@ -264,14 +264,14 @@ impl Plan {
         out: &mut [u8],
     ) -> Result<Option<crate::Erasure>, DataError> {
         self.set.read(sample, &mut scratch.bytes)?;
-        let image = decode_image(&scratch.bytes)?;
+        let image = Encoded::open(&scratch.bytes)?;
         match &self.transform {
             Transform::Eval(transform) => {
-                transform.apply(&image, &mut scratch.resize, out).map(|()| None)
+                transform.apply_encoded(image, &mut scratch.resize, out).map(|()| None)
             }
             Transform::Train(transform) => {
                 let key = (self.seed, self.epoch, u64::from(sample.index()));
-                transform.apply(&image, key, &mut scratch.resize, out)
+                transform.apply_encoded(image, key, &mut scratch.resize, out)
             }
         }
     }

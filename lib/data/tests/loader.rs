@@ -59,7 +59,7 @@ fn augment() -> TrainTransform {
     let interpolation = TrainInterpolation::Random;
     let (scale, ratio) = ((0.08, 1.0), (0.75, 4.0 / 3.0));
     let crop = TrainCrop::ResizedCrop { image_size: 8, scale, ratio, interpolation };
-    TrainTransform { crop, flip: 0.5, colour_jitter: 0.4, erasing: 0.5 }
+    TrainTransform { crop, flip: 0.5, rand_augment: None, colour_jitter: 0.4, erasing: 0.5 }
 }
 
 fn train(set: &Arc<ShardSet>, workers: usize, epoch: u64, first: usize) -> Vec<Batch> {
@@ -164,7 +164,8 @@ fn augmentation_depends_on_the_sample_not_on_its_place() {
 fn small_images_are_moved_within_their_frame() {
     let (_dir, set) = set();
     let crop = TrainCrop::PadCrop { image_size: 16, shift: 2 };
-    let transform = TrainTransform { crop, flip: 0.0, colour_jitter: 0.0, erasing: 0.0 };
+    let transform =
+        TrainTransform { crop, flip: 0.0, rand_augment: None, colour_jitter: 0.0, erasing: 0.0 };
     let framed = EvalTransform::PadCrop { image_size: 16 };
     let sample = set.samples(Split::Train)[4];
     let load = |transform, epoch| {

@@ -1,8 +1,12 @@
 //! Encoded images.
 
+use cream_data::decode::Reduction;
 use cream_data::decode::{self, MAX_PIXELS};
-use cream_data::transform::ResizeScratch;
-use cream_data::{EvalTransform, Filter, TrainCrop, TrainInterpolation, TrainTransform};
+use cream_data::transform::{ResizeScratch, Window};
+use cream_data::{
+    Encoded, EvalTransform, Filter, RandAugment, RgbImage, TrainCrop, TrainInterpolation,
+    TrainTransform,
+};
 
 /// Larger images are decoded but not resized: a claim of 64 Mi pixels takes a few bytes, and
 /// resizing that many takes the time that finds nothing.
@@ -39,6 +43,34 @@ pub fn image(bytes: &[u8]) {
         ratio: (0.75, 4.0 / 3.0),
         interpolation: TrainInterpolation::Random,
     };
-    let training = TrainTransform { crop, flip: 0.5, colour_jitter: 0.4, erasing: 0.2 };
+    let training = TrainTransform {
+        crop,
+        flip: 0.5,
+        rand_augment: Some(RandAugment::default()),
+        colour_jitter: 0.4,
+        erasing: 0.2,
+    };
     training.apply(&image, (1, 2, 3), scratch, &mut out).unwrap();
+    let encoded = || Encoded::open(bytes).unwrap();
+    training.apply_encoded(encoded(), (1, 2, 3), scratch, &mut out).unwrap();
+    windows(&image, encoded);
+}
+
+/// Parts of the image are the whole's pixels, and at every size lie inside what was decoded.
+fn windows<'a>(whole: &RgbImage, encoded: impl Fn() -> Encoded<'a>) {
+    let mut part = RgbImage::default();
+    let third = |side: usize| (side / 3, side.div_ceil(3));
+    let ((top, height), (left, width)) = (third(whole.height), third(whole.width));
+    let window = Window { top, left, height, width };
+    for reduction in [Reduction::Full, Reduction::Half, Reduction::Quarter, Reduction::Eighth] {
+        let area = encoded().decode_window(window, reduction, &mut part).unwrap();
+        assert_eq!(part.pixels.len(), part.width * part.height * 3);
+        assert!(area.left >= 0.0 && area.left + area.width <= part.width as f64);
+        assert!(area.top >= 0.0 && area.top + area.height <= part.height as f64);
+        if reduction == Reduction::Full {
+            let (from, to) = ((top * whole.width + left) * 3, area.top as usize * part.width);
+            let to = (to + area.left as usize) * 3;
+            assert_eq!(part.pixels[to..to + width * 3], whole.pixels[from..from + width * 3]);
+        }
+    }
 }

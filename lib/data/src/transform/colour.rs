@@ -15,7 +15,7 @@ fn luma(pixel: &[u8]) -> u8 {
 }
 
 /// `from + factor * (to - from)`, truncated towards zero and clipped to 0..=255.
-fn blend(from: u8, to: u8, factor: f32) -> u8 {
+pub(super) fn blend(from: u8, to: u8, factor: f32) -> u8 {
     (f32::from(from) + factor * (f32::from(to) - f32::from(from))) as u8
 }
 

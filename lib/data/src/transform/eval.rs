@@ -1,9 +1,9 @@
 //! The evaluation crop: the same for every run.
 
 use super::crop::{centre_offset, paste_centred};
-use super::resize::{Filter, ResizeScratch, Window, resize};
+use super::resize::{Area, Filter, ResizeScratch, Window, resize};
 use super::{check_image_size, require};
-use crate::decode::{MAX_PIXELS, RgbImage};
+use crate::decode::{Encoded, MAX_PIXELS, RgbImage};
 use crate::error::DataError;
 
 /// How an image becomes a square for evaluation.
@@ -47,6 +47,23 @@ impl EvalTransform {
         Ok(())
     }
 
+    /// The same from an encoded image, which is decoded whole and at full size.
+    ///
+    /// # Errors
+    /// [`DataError::Image`] for an image that does not decode.
+    pub fn apply_encoded(
+        &self,
+        image: Encoded<'_>,
+        scratch: &mut ResizeScratch,
+        out: &mut [u8],
+    ) -> Result<(), DataError> {
+        let mut decoded = std::mem::take(&mut scratch.decoded);
+        let done = image.decode(&mut decoded).map_err(DataError::from);
+        let done = done.and_then(|()| self.apply(&decoded, scratch, out));
+        scratch.decoded = decoded;
+        done
+    }
+
     /// Writes the crop of `image` to `out`, `[image_size, image_size, 3]`.
     ///
     /// # Errors
@@ -67,8 +84,8 @@ impl EvalTransform {
                     return strip(image, (height, width), image_size, filter, scratch, out);
                 }
                 let mut whole = RgbImage::black(width, height);
-                let window = Window::whole(image);
-                resize(image, window, filter, (height, width), scratch, &mut whole.pixels)?;
+                let area = Area::of(Window::whole(image));
+                resize(image, area, filter, (height, width), scratch, &mut whole.pixels)?;
                 let row_bytes = image_size * 3;
                 for (row, to) in out.chunks_exact_mut(row_bytes).enumerate() {
                     let from = ((row + top as usize) * width + left as usize) * 3;
@@ -99,7 +116,7 @@ fn strip(
     let (top, rows) = along(image.height, height);
     let (left, columns) = along(image.width, width);
     let window = Window { top, left, height: rows, width: columns };
-    resize(image, window, filter, (image_size, image_size), scratch, out)
+    resize(image, Area::of(window), filter, (image_size, image_size), scratch, out)
 }
 
 /// (height, width) after the short side became floor(image_size / crop) and the long side

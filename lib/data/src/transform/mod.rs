@@ -1,15 +1,19 @@
-//! What happens between a decoded image and a batch: crops, resizing, flips, colour, erasing.
+//! What happens between an encoded image and a batch: crops, resizing, flips, colour, erasing.
 
 pub mod colour;
 mod crop;
 mod erase;
 mod eval;
+pub mod geometry;
+mod randaugment;
 mod resize;
+pub mod tone;
 mod train;
 
 pub use crop::{centre_offset, paste_centred};
 pub use eval::EvalTransform;
-pub use resize::{Filter, ResizeScratch, Window, resize};
+pub use randaugment::{MagnitudeForm, RandAugment};
+pub use resize::{Area, Filter, ResizeScratch, Window, resize};
 pub use train::{TrainCrop, TrainInterpolation, TrainTransform};
 
 use crate::error::DataError;

@@ -1,6 +1,6 @@
 //! Antialiased resizing, as Pillow's: the filter's support grows with the reduction.
 
-use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
@@ -37,51 +37,118 @@ impl Window {
     }
 }
 
-/// Buffers that resizing reuses from call to call; one per thread.
+/// A rectangle whose edges may lie inside pixels: a window of an image that was decoded smaller.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Area {
+    /// Where the first row begins.
+    pub top: f64,
+    /// Where the first column begins.
+    pub left: f64,
+    /// Extent in rows.
+    pub height: f64,
+    /// Extent in columns.
+    pub width: f64,
+}
+
+impl Area {
+    /// The window itself.
+    #[must_use]
+    pub fn of(window: Window) -> Self {
+        Self {
+            top: window.top as f64,
+            left: window.left as f64,
+            height: window.height as f64,
+            width: window.width as f64,
+        }
+    }
+
+    /// The same in an image whose sides are `factor` times shorter.
+    #[must_use]
+    pub(crate) fn reduced(self, factor: usize) -> Self {
+        let by = factor as f64;
+        let Self { top, left, height, width } = self;
+        Self { top: top / by, left: left / by, height: height / by, width: width / by }
+    }
+
+    /// The same where counting begins at (column, row).
+    #[must_use]
+    pub(crate) fn seen_from(self, (column, row): (usize, usize)) -> Self {
+        Self { top: self.top - row as f64, left: self.left - column as f64, ..self }
+    }
+
+    /// The whole pixels that it touches, within an image.
+    fn cover(&self, image: &RgbImage) -> Window {
+        let along = |start: f64, extent: f64, side: usize| {
+            let first = (start.max(0.0).floor() as usize).min(side);
+            let end = ((start + extent).ceil() as usize).clamp(first, side);
+            (first, end - first)
+        };
+        let (top, height) = along(self.top, self.height, image.height);
+        let (left, width) = along(self.left, self.width, image.width);
+        Window { top, left, height, width }
+    }
+}
+
+/// Buffers that transforms reuse from call to call; one per thread.
 #[derive(Default)]
 pub struct ResizeScratch {
     resizer: Resizer,
     rows: Vec<u8>,
+    /// The decoded image.
+    pub(crate) decoded: RgbImage,
+    /// A copy of the output, for what cannot be done in place.
+    pub(super) copy: Vec<u8>,
 }
 
-/// Resizes `window` of `image` to `[height, width, 3]` in `out`. The filter does not look outside
-/// the window.
+/// Resizes `area` of `image` to `[height, width, 3]` in `out`. The filter looks at no pixel that
+/// the area does not touch, as if the image had been cut out first.
 ///
 /// Rows first, then columns, rounding in between, as Pillow does: the other order, though faster,
 /// differs by up to six levels where a bicubic filter overshoots and is clipped.
 ///
 /// # Errors
-/// [`DataError::Image`] for an empty window or one outside the image.
+/// [`DataError::Image`] for an empty area or one outside the image.
 pub fn resize(
     image: &RgbImage,
-    window: Window,
+    area: Area,
     filter: Filter,
     (height, width): (usize, usize),
     scratch: &mut ResizeScratch,
     out: &mut [u8],
 ) -> Result<(), DataError> {
-    let ResizeScratch { resizer, rows } = scratch;
-    if window.height == height || window.width == width {
-        let source = (&image.pixels[..], image.height, image.width);
-        return pass(resizer, source, window, filter, (out, height, width));
-    }
-    rows.resize(window.height * width * 3, 0);
+    let cover = area.cover(image);
+    let area = area.seen_from((cover.left, cover.top));
+    let whole = |extent: f64, pixels: usize| extent == pixels as f64;
     let source = (&image.pixels[..], image.height, image.width);
-    pass(resizer, source, window, filter, (rows, window.height, width))?;
-    let window = Window { top: 0, left: 0, height: window.height, width };
-    pass(resizer, (rows, window.height, width), window, filter, (out, height, width))
+    let ResizeScratch { resizer, rows, .. } = scratch;
+    if whole(area.height, height) && area.top == 0.0 || whole(area.width, width) && area.left == 0.0
+    {
+        return pass(resizer, source, cover, area, filter, (out, height, width));
+    }
+    rows.resize(cover.height * width * 3, 0);
+    let across = Area { top: 0.0, height: cover.height as f64, ..area };
+    pass(resizer, source, cover, across, filter, (rows, cover.height, width))?;
+    let cover = Window { top: 0, left: 0, height: cover.height, width };
+    let down = Area { left: 0.0, width: width as f64, ..area };
+    pass(resizer, (rows, cover.height, width), cover, down, filter, (out, height, width))
 }
 
-/// Resizes along one axis, or neither. Images are (pixels, height, width).
+/// Resizes along one axis, or neither: `area` of what `cover` cuts out. Images are (pixels, height,
+/// width).
 fn pass(
     resizer: &mut Resizer,
     (source, source_height, source_width): (&[u8], usize, usize),
-    window: Window,
+    cover: Window,
+    area: Area,
     filter: Filter,
     (target, height, width): (&mut [u8], usize, usize),
 ) -> Result<(), DataError> {
     let source =
         TypedImageRef::<U8x3>::from_buffer(source_width as u32, source_height as u32, source)
+            .map_err(fault)?;
+    let Window { top, left, height: rows, width: columns } = cover;
+    let source =
+        TypedCroppedImage::new(source, left as u32, top as u32, columns as u32, rows as u32)
             .map_err(fault)?;
     let mut target =
         TypedImage::<U8x3>::from_buffer(width as u32, height as u32, target).map_err(fault)?;
@@ -91,7 +158,7 @@ fn pass(
     };
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(filter))
-        .crop(window.left as f64, window.top as f64, window.width as f64, window.height as f64)
+        .crop(area.left, area.top, area.width, area.height)
         .use_alpha(false);
     resizer.resize_typed(&source, &mut target, &options).map_err(fault)
 }

@@ -3,12 +3,13 @@
 use rand_core::Rng;
 
 use super::crop::paste_centred;
-use super::resize::{Filter, ResizeScratch, Window, resize};
+use super::randaugment::RandAugment;
+use super::resize::{Area, Filter, ResizeScratch, Window, resize};
 use super::{check_image_size, colour, erase, require};
 use crate::batch::Erasure;
-use crate::decode::RgbImage;
+use crate::decode::{Encoded, Reduction, RgbImage};
 use crate::error::DataError;
-use crate::keyed::{self, Key, Purpose};
+use crate::keyed::{self, ChaCha8Rng, Key, Purpose, Stream};
 
 /// How an image becomes a square for training.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -64,6 +65,8 @@ pub struct TrainTransform {
     pub crop: TrainCrop,
     /// Probability of a mirror image; 0.5 as published.
     pub flip: f64,
+    /// Random operations of tone and shape; none in the search.
+    pub rand_augment: Option<RandAugment>,
     /// Brightness, contrast and saturation change by factors in [1 - jitter, 1 + jitter], in
     /// random order; 0.4 in the search, 0 turns it off.
     pub colour_jitter: f64,
@@ -81,6 +84,7 @@ impl TrainTransform {
         let share = |value: f64| (0.0..=1.0).contains(&value);
         check_image_size(self.crop.image_size())?;
         require(share(self.flip), "flip", self.flip, "a probability, 0 to 1")?;
+        self.rand_augment.iter().try_for_each(RandAugment::check)?;
         require(share(self.colour_jitter), "colour jitter", self.colour_jitter, "0 to 1")?;
         require(share(self.erasing), "erasing", self.erasing, "a probability, 0 to 1")?;
         match self.crop {
@@ -114,36 +118,130 @@ impl TrainTransform {
         scratch: &mut ResizeScratch,
         out: &mut [u8],
     ) -> Result<Option<Erasure>, DataError> {
-        let rng = &mut Key::new(seed, Purpose::Augment).rng(&[epoch, sample]);
+        let key = &mut Draws::new(seed, epoch, sample);
         let size = self.crop.image_size();
-        match self.crop {
-            TrainCrop::PadCrop { shift, .. } => {
-                let mut draw = || keyed::below(rng, 2 * shift as u64 + 1) as i64 - shift as i64;
-                paste_centred(image, size, (draw(), draw()), out);
-            }
-            TrainCrop::ResizedCrop { scale, ratio, interpolation, .. } => {
-                let window = random_window(image, scale, ratio, rng);
-                let filter = match interpolation {
-                    TrainInterpolation::Bilinear => Filter::Bilinear,
-                    TrainInterpolation::Bicubic => Filter::Bicubic,
-                    TrainInterpolation::Random if keyed::chance(rng, 0.5) => Filter::Bicubic,
-                    TrainInterpolation::Random => Filter::Bilinear,
-                };
-                resize(image, window, filter, (size, size), scratch, out)?;
+        match self.crop.draw((image.height, image.width), &mut key.rng) {
+            Placement::Shift(by) => paste_centred(image, size, by, out),
+            Placement::Resize(window, filter) => {
+                resize(image, Area::of(window), filter, (size, size), scratch, out)?;
             }
         }
+        Ok(self.finish(key, scratch, out))
+    }
+
+    /// The same from an encoded image, of which no more is decoded than the crop needs: its rows and
+    /// columns, at half the size where the crop's sides are at least twice the output's, and so on.
+    /// The result is that of [`apply`](Self::apply) where nothing was decoded smaller.
+    ///
+    /// # Errors
+    /// [`DataError::Image`] for an image that does not decode.
+    pub fn apply_encoded(
+        &self,
+        image: Encoded<'_>,
+        (seed, epoch, sample): (u64, u64, u64),
+        scratch: &mut ResizeScratch,
+        out: &mut [u8],
+    ) -> Result<Option<Erasure>, DataError> {
+        let key = &mut Draws::new(seed, epoch, sample);
+        let size = self.crop.image_size();
+        let placement = self.crop.draw((image.height(), image.width()), &mut key.rng);
+        let mut decoded = std::mem::take(&mut scratch.decoded);
+        let placed = match placement {
+            Placement::Shift(by) => image.decode(&mut decoded).map_err(DataError::from).map(|()| {
+                paste_centred(&decoded, size, by, out);
+            }),
+            Placement::Resize(window, filter) => {
+                let part = image.decode_window(window, reduction(window, size), &mut decoded);
+                part.map_err(DataError::from)
+                    .and_then(|area| resize(&decoded, area, filter, (size, size), scratch, out))
+            }
+        };
+        scratch.decoded = decoded;
+        placed.map(|()| self.finish(key, scratch, out))
+    }
+
+    /// All that follows the crop.
+    fn finish(
+        &self,
+        draws: &mut Draws,
+        scratch: &mut ResizeScratch,
+        out: &mut [u8],
+    ) -> Option<Erasure> {
+        let size = self.crop.image_size();
+        let rng = &mut draws.rng;
         if keyed::chance(rng, self.flip) {
             mirror(out, size);
+        }
+        if let Some(policy) = &self.rand_augment {
+            policy.apply(out, size, &mut scratch.copy, rng);
         }
         if self.colour_jitter > 0.0 {
             colour::jitter(out, self.colour_jitter, rng);
         }
         if !keyed::chance(rng, self.erasing) {
-            return Ok(None);
+            return None;
         }
-        let noise = Key::new(seed, Purpose::ErasingNoise).stream(&[epoch, sample]);
-        Ok(erase::rectangle(size, noise, rng))
+        erase::rectangle(size, draws.noise, rng)
     }
+}
+
+/// The random numbers of one sample in one epoch.
+struct Draws {
+    rng: ChaCha8Rng,
+    noise: Stream,
+}
+
+impl Draws {
+    fn new(seed: u64, epoch: u64, sample: u64) -> Self {
+        Self {
+            rng: Key::new(seed, Purpose::Augment).rng(&[epoch, sample]),
+            noise: Key::new(seed, Purpose::ErasingNoise).stream(&[epoch, sample]),
+        }
+    }
+}
+
+/// Where an image's pixels go.
+enum Placement {
+    /// Centred, then moved (down, right).
+    Shift((i64, i64)),
+    /// The window fills the output.
+    Resize(Window, Filter),
+}
+
+impl TrainCrop {
+    /// Draws the crop of an image of (height, width).
+    fn draw(&self, shape: (usize, usize), rng: &mut impl Rng) -> Placement {
+        match *self {
+            Self::PadCrop { shift, .. } => {
+                let mut draw = || keyed::below(rng, 2 * shift as u64 + 1) as i64 - shift as i64;
+                Placement::Shift((draw(), draw()))
+            }
+            Self::ResizedCrop { scale, ratio, interpolation, .. } => {
+                let window = random_window(shape, scale, ratio, rng);
+                Placement::Resize(window, interpolation.draw(rng))
+            }
+        }
+    }
+}
+
+impl TrainInterpolation {
+    /// The filter, drawn if it is random.
+    pub(super) fn draw(self, rng: &mut impl Rng) -> Filter {
+        match self {
+            Self::Bilinear => Filter::Bilinear,
+            Self::Bicubic => Filter::Bicubic,
+            Self::Random if keyed::chance(rng, 0.5) => Filter::Bicubic,
+            Self::Random => Filter::Bilinear,
+        }
+    }
+}
+
+/// The largest reduction after which the window still has the output's size.
+fn reduction(window: Window, size: usize) -> Reduction {
+    let side = window.height.min(window.width);
+    let known = [Reduction::Eighth, Reduction::Quarter, Reduction::Half];
+    let fits = |reduction: &Reduction| side >= size * reduction.factor();
+    known.into_iter().find(fits).unwrap_or(Reduction::Full)
 }
 
 /// Reverses every row of a `[size, size, 3]` image.
@@ -157,12 +255,11 @@ fn mirror(pixels: &mut [u8], size: usize) {
 /// A rectangle of random area and shape inside the image. After ten that did not fit, the largest
 /// central one whose shape is allowed.
 fn random_window(
-    image: &RgbImage,
+    (full_height, full_width): (usize, usize),
     scale: (f64, f64),
     ratio: (f64, f64),
     rng: &mut impl Rng,
 ) -> Window {
-    let (full_height, full_width) = (image.height, image.width);
     for _ in 0..10 {
         let area = keyed::between(rng, scale.0, scale.1) * (full_height * full_width) as f64;
         let shape = keyed::between(rng, ratio.0.ln(), ratio.1.ln()).exp();
