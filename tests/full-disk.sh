@@ -78,12 +78,21 @@ say "preparing"
 
 say "shards that do not fit"
 prepare=("$bin/imagenet-prep" "$images" --shard-size 1 --per-class 100 --val-per-class 20 --quiet)
+run=$disk/shards
+disk_of $((1536 * 1024))
+status=0
+"${prepare[@]}" "$run" 2>"$work/err" || status=$?
+[ "$status" = 2 ] || fail "a set that will not fit: status $status, not 2: $(cat "$work/err")"
+grep -qE "needs about [0-9.]+ MB, but 1.6 MB are free there; free some space" "$work/err" || fail "$(cat "$work/err")"
+[ ! -e "$run" ] || fail "a set that will not fit left something"
+
+prepare+=(--no-space-check)
 reference=$work/shards
 "${prepare[@]}" "$reference"
 all=$(room "$reference")
 run=$disk/shards
-# In a later shard; one page too few for the index, which is written last.
-for case in "train-000001.tar $((1536 * 1024))" "index.json $((all - 4096))"; do
+# In a later shard; too few pages for what is written last, the records of the shards being there still.
+for case in "train-000001.tar $((1536 * 1024))" "$run/ $((all - 4096))"; do
   read -r file bytes <<<"$case"
   disk_of "$bytes"
   runs_out "$file" "${prepare[@]}" "$run"

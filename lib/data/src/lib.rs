@@ -10,6 +10,7 @@
 
 pub mod batch;
 pub mod decode;
+pub mod encode;
 pub mod error;
 pub mod files;
 pub mod keyed;

@@ -7,6 +7,7 @@ use cream_cli::ReportArgs;
 use cream_cli::config::{Resolved, resolve};
 use cream_cli::progress::Style;
 use cream_cli::{Failure, VERSION};
+use cream_data::encode::Shrink;
 use cream_data::shards::writer::DEFAULT_SHARD_BYTES;
 use imagenet_prep::source::{Choice, ClassChoice, Listing, lines};
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,9 @@ pub struct Cli {
     /// Replace the shards that OUT holds
     #[arg(long)]
     overwrite: bool,
+    /// Begin even if the shards seem not to fit on the disk
+    #[arg(long)]
+    no_space_check: bool,
     /// Settings in a TOML file; keys are the flags' names
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -51,6 +55,15 @@ struct Flags {
     /// What every random choice depends on [default: 0]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Make images with a longer short side smaller, to N pixels [default: 292]
+    #[arg(long, value_name = "N")]
+    short_side: Option<u64>,
+    /// Quality of the JPEGs that are made smaller, 1 to 100 [default: 90]
+    #[arg(long, value_name = "N")]
+    quality: Option<u64>,
+    /// Keep every image's bytes, however large it is
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    keep_original: Option<bool>,
     /// Largest shard in MiB [default: 256]
     #[arg(long, value_name = "MIB")]
     shard_size: Option<u64>,
@@ -81,6 +94,10 @@ pub struct Settings {
     search_val_share: f64,
     val_share: Option<f64>,
     seed: u64,
+    /// Pixels; 256 for evaluation at 224, and a margin
+    short_side: u64,
+    quality: u64,
+    keep_original: bool,
     /// MiB
     shard_size: u64,
     max_bad_share: f64,
@@ -98,6 +115,9 @@ impl Default for Settings {
             search_val_share: 0.04,
             val_share: None,
             seed: 0,
+            short_side: 292,
+            quality: 90,
+            keep_original: false,
             shard_size: DEFAULT_SHARD_BYTES >> 20,
             max_bad_share: 0.001,
             per_class: None,
@@ -123,7 +143,10 @@ pub struct Options {
     pub choice: Choice,
     pub out: PathBuf,
     pub overwrite: bool,
+    pub no_space_check: bool,
     pub style: Style,
+    /// How large images become; nothing where all keep their bytes.
+    pub shrink: Option<Shrink>,
     pub search_val_share: f64,
     pub shard_bytes: u64,
     pub max_bad_share: f64,
@@ -133,6 +156,7 @@ impl Options {
     /// Checks every setting's range.
     pub fn check(cli: &Cli, settings: &Settings) -> Result<Self, Failure> {
         let s = settings.clone();
+        let shrink = shrink(&s)?;
         let choice = Choice {
             src: cli.src.clone(),
             seed: s.seed,
@@ -149,6 +173,8 @@ impl Options {
             choice,
             out: cli.out.clone(),
             overwrite: cli.overwrite,
+            no_space_check: cli.no_space_check,
+            shrink,
             style: cli.report.style(),
             search_val_share: share("search-val-share", s.search_val_share, 0.5)?,
             shard_bytes: count("shard-size", s.shard_size, 1 << 16)? as u64 * (1 << 20),
@@ -164,8 +190,16 @@ pub fn inputs(listing: &Listing, options: &Options) -> Value {
         inputs.insert(key.to_owned(), value);
     }
     inputs.insert("search_val_share".to_owned(), json!(options.search_val_share));
+    inputs.insert("short_side".to_owned(), json!(options.shrink.map(|shrink| shrink.short_side)));
+    inputs.insert("quality".to_owned(), json!(options.shrink.map(|shrink| shrink.quality)));
     inputs.insert("shard_bytes".to_owned(), json!(options.shard_bytes));
     Value::Object(inputs)
+}
+
+fn shrink(settings: &Settings) -> Result<Option<Shrink>, Failure> {
+    let short_side = count("short-side", settings.short_side, 1 << 16)?;
+    let quality = count("quality", settings.quality, 100)? as u8;
+    Ok((!settings.keep_original).then_some(Shrink { short_side, quality }))
 }
 
 /// A number, but not NaN or infinite: as JSON these would count as not given.

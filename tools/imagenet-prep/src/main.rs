@@ -2,8 +2,12 @@
 
 mod args;
 mod out;
+mod parallel;
 mod prepare;
+mod resume;
+mod space;
 mod summary;
+mod write;
 
 use std::process::ExitCode;
 
@@ -27,14 +31,22 @@ SRC is a folder or a tar, and what it holds is found by looking:
   train-images-idx3-ubyte[.gz], ...     the four files of the MNIST family; an optional classes.txt
                                         names the classes, one a line
 
-Images are JPEG or PNG by their content, whatever they are called, and are kept byte for byte; IDX
-images become grey PNGs. Every image is decoded once. One that cannot be is set aside in
-OUT/quarantine.csv with the reason, never replaced; too many fail the run.
+Images are JPEG or PNG by their content, whatever they are called; IDX images become grey PNGs. Every
+image is decoded once. One whose short side is longer than --short-side is made smaller: a JPEG is
+written as a JPEG of --quality, a PNG as a PNG. All others keep their bytes, and with --keep-original
+every image does, which evaluation to the last digit of a published accuracy takes. An image that
+cannot be decoded is set aside in OUT/quarantine.csv with the reason, never replaced; too many fail
+the run.
 
 OUT gets train-000000.tar ..., val-000000.tar ... (WebDataset convention: KEY.jpg or KEY.png and
 KEY.cls), a table of the samples of each, and index.json, written last: without it the folder is not
 taken for whole. The same input and options give the same bytes, for any number of workers. Run again
-with the same input and options, the tool does nothing.";
+with the same input and options, the tool does nothing; after an interruption, it goes on after the
+shards that are finished. Before it writes, it tries a few images to learn how much room all will
+take, and refuses to begin where there is less.
+
+Memory is bounded: for each worker one image being decoded and made smaller, and at most 32 encoded
+ones waiting to be written; beside that some 250 bytes for each image of the set.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,6 +54,7 @@ Examples:
   imagenet-prep /downloads/ILSVRC2012 shards/imagenet
   imagenet-prep tests/data/fashion-mnist data/sample --search-val-share 0.15
   imagenet-prep photos shards/photos --val-share 0.2 --seed 1
+  imagenet-prep /data/imagenet shards/small --short-side 160 --quality 95
   imagenet-prep /data/imagenet shards/ranking --random-classes 100 --per-class 250 --val-per-class 50
 
 Settings come from flags, then CREAM_* variables, then --config FILE.toml, then defaults.

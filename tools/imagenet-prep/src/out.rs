@@ -12,6 +12,7 @@ use cream_data::{DataError, ShardSet};
 use serde_json::Value;
 
 use crate::args::Options;
+use crate::resume::recorded;
 
 /// Held and locked while shards are written; left behind by an interrupted run, it says that what
 /// is in the folder may be replaced.
@@ -20,6 +21,8 @@ const LOCK_FILE: &str = ".imagenet-prep.lock";
 /// A folder that this process alone writes to.
 pub struct Claimed {
     path: PathBuf,
+    /// Whether the folder was not there before.
+    made: bool,
     _lock: File,
 }
 
@@ -32,17 +35,25 @@ pub fn claim(options: &Options, inputs: &Value) -> Result<Option<Claimed>, Failu
     refuse_source(options)?;
     match Index::read(out) {
         Ok((index, _)) if !options.overwrite => {
-            return same(out, &index.made, inputs).map(|()| None);
+            same(out, &index.made, inputs)?;
+            return tidy(out).map(|()| None);
         }
         Err(DataError::NoIndex { .. }) if !options.overwrite => refuse_foreign(out)?,
         // A set of another version or a broken index is replaced only when told to.
         Err(error) if !options.overwrite => return Err(Failure::Input(error.into())),
         _ => {}
     }
+    let made = !out.exists();
     fs::create_dir_all(out).map_err(DataError::io(out)).or_input()?;
     let lock = lock(out)?;
-    clear(out).map_err(DataError::io(out)).or_run()?;
-    Ok(Some(Claimed { path: out.clone(), _lock: lock }))
+    let claimed = Claimed { path: out.clone(), made, _lock: lock };
+    if out.join(INDEX_FILE).exists() {
+        // It goes first, so that no half of a set is ever taken for whole; and nothing of a set that
+        // is to be replaced is what an interrupted run left.
+        remove(&out.join(INDEX_FILE))?;
+        claimed.clear(|_| false)?;
+    }
+    Ok(Some(claimed))
 }
 
 impl Claimed {
@@ -51,14 +62,59 @@ impl Claimed {
         &self.path
     }
 
-    /// Ends the claim on a finished set.
-    pub fn release(self) -> Result<(), Failure> {
-        let lock = self.path.join(LOCK_FILE);
-        fs::remove_file(&lock)
-            .and_then(|()| sync_folder_of(&lock))
-            .map_err(DataError::io(&lock))
-            .or_run()
+    /// Removes what this tool wrote there, but for the files to keep.
+    ///
+    /// # Errors
+    /// [`Failure::Run`] naming the file that cannot be removed.
+    pub fn clear(&self, keep: impl Fn(&str) -> bool) -> Result<(), Failure> {
+        self.ours(keep)?.iter().try_for_each(|(path, _)| remove(path))
     }
+
+    /// Bytes of the files that [`clear`](Self::clear) would remove.
+    pub fn stale(&self, keep: impl Fn(&str) -> bool) -> u64 {
+        self.ours(keep).map_or(0, |files| files.iter().map(|(_, bytes)| bytes).sum())
+    }
+
+    /// Gives the claim up, with the folder if there is nothing in it and there was none before.
+    pub fn abandon(&self) {
+        let others = |entry: io::Result<fs::DirEntry>| {
+            entry.map_or(true, |entry| entry.file_name() != LOCK_FILE)
+        };
+        // Whatever cannot be removed is only in the way, and the next run says so.
+        if fs::read_dir(&self.path).is_ok_and(|mut entries| !entries.any(others)) {
+            let _ = fs::remove_file(self.path.join(LOCK_FILE));
+            if self.made {
+                let _ = fs::remove_dir(&self.path);
+            }
+        }
+    }
+
+    /// Ends the claim on a finished set.
+    ///
+    /// # Errors
+    /// [`Failure::Run`] naming the file that cannot be removed.
+    pub fn release(self) -> Result<(), Failure> {
+        self.clear(|file| recorded(file).is_none() && !file.ends_with(".tmp"))?;
+        remove(&self.path.join(LOCK_FILE))
+    }
+
+    /// Files that this tool gives names to, with their sizes.
+    fn ours(&self, keep: impl Fn(&str) -> bool) -> Result<Vec<(PathBuf, u64)>, Failure> {
+        let fault = || DataError::io(&self.path);
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.path).map_err(fault()).or_run()? {
+            let entry = entry.map_err(fault()).or_run()?;
+            let name = entry.file_name();
+            if name.to_str().is_some_and(|name| is_ours(name) && !keep(name)) {
+                files.push((entry.path(), entry.metadata().map_or(0, |found| found.len())));
+            }
+        }
+        Ok(files)
+    }
+}
+
+fn remove(path: &Path) -> Result<(), Failure> {
+    fs::remove_file(path).and_then(|()| sync_folder_of(path)).map_err(DataError::io(path)).or_run()
 }
 
 fn refuse_source(options: &Options) -> Result<(), Failure> {
@@ -94,6 +150,16 @@ fn same(out: &Path, made: &Value, inputs: &Value) -> Result<(), Failure> {
     )))
 }
 
+/// Removes what is left of a run that was interrupted after its set was whole.
+fn tidy(out: &Path) -> Result<(), Failure> {
+    let path = out.join(LOCK_FILE);
+    if !path.exists() {
+        return Ok(());
+    }
+    let lock = lock(out)?;
+    Claimed { path: out.to_owned(), made: false, _lock: lock }.release()
+}
+
 /// An unfinished set of an earlier run may be replaced; other people's files may not.
 fn refuse_foreign(out: &Path) -> Result<(), Failure> {
     let mut entries = match fs::read_dir(out) {
@@ -125,29 +191,14 @@ fn lock(out: &Path) -> Result<File, Failure> {
     }
 }
 
-/// Removes a set: its index first, so that no half of it is ever taken for whole.
-fn clear(out: &Path) -> io::Result<()> {
-    let index = out.join(INDEX_FILE);
-    if index.exists() {
-        fs::remove_file(&index)?;
-        sync_folder_of(&index)?;
-    }
-    for entry in fs::read_dir(out)? {
-        let path = entry?.path();
-        if path.file_name().and_then(|name| name.to_str()).is_some_and(is_ours) {
-            fs::remove_file(&path)?;
-        }
-    }
-    Ok(())
-}
-
-/// Whether this tool gives files such a name: shards, tables, the report, and each written aside
-/// (`.NAME.*.tmp`).
+/// Whether this tool gives files such a name: shards and their records, tables, the report, and each
+/// written aside (`.NAME.*.tmp`).
 fn is_ours(name: &str) -> bool {
     let whole = match name.strip_prefix('.').and_then(|rest| rest.strip_suffix(".tmp")) {
         Some(aside) => aside.rsplit_once('.').map_or("", |(name, _)| name),
         None => name,
     };
+    let whole = recorded(whole).unwrap_or(whole);
     let split = whole.strip_prefix("train-").or_else(|| whole.strip_prefix("val-"));
     let shard = |rest: &str| {
         let number = rest.strip_suffix(".tar");
@@ -170,12 +221,21 @@ mod tests {
             "train-table.csv",
             "quarantine.csv",
             ".train-000001.tar.77-3.tmp",
+            ".val-000001.tar.done",
+            "..val-000001.tar.done.77-3.tmp",
             ".index.json.77-3.tmp",
         ] {
             assert!(is_ours(ours), "{ours}");
         }
-        for other in ["train-1.tar", "train.csv", "notes.txt", "train-00000a.tar", ".tmp", "x.tmp"]
-        {
+        for other in [
+            "train-1.tar",
+            "train.csv",
+            "notes.txt",
+            "train-00000a.tar",
+            ".tmp",
+            "x.tmp",
+            ".x.done",
+        ] {
             assert!(!is_ours(other), "{other}");
         }
     }

@@ -1,29 +1,24 @@
-//! Reads, checks and writes every image of a listing.
-//!
-//! Worker w of W takes chunks w, w + W, ... of the listing into a bounded channel of its own, and
-//! the writer takes from the channels in turn, so the shards do not depend on timing.
+//! Makes the set of a listing: its shards, what was set aside, and the index last.
 
 use std::path::Path;
 
 use cream_cli::progress::Progress;
 use cream_cli::{Failure, OrFail};
-use cream_data::decode::validate;
 use cream_data::files::write_whole;
 use cream_data::shards::index::Index;
-use cream_data::shards::writer::{SplitWriter, WrittenSplit, mark_search_validation, write_index};
-use cream_data::{DataError, ImageKind, Split};
-use crossbeam_channel::{Receiver, Sender, bounded};
-use imagenet_prep::source::{Item, Listing, SetAside};
+use cream_data::shards::writer::{WrittenSplit, mark_search_validation, write_index};
+use cream_data::{DataError, Split};
+use imagenet_prep::source::{Listing, SetAside};
 use serde_json::{Value, json};
 
 use crate::args::Options;
 use crate::out::Claimed;
+use crate::resume::Records;
+use crate::space;
+use crate::write::Part;
 
 /// Name of the report of images set aside.
 pub const QUARANTINE: &str = "quarantine.csv";
-/// Images that a worker hands over at once, and chunks it works ahead.
-const CHUNK: usize = 16;
-const AHEAD: usize = 4;
 
 /// What a run did.
 pub struct Report {
@@ -35,14 +30,11 @@ pub struct Report {
     pub ignored: u64,
 }
 
-/// An image ready for a shard, or the reason why it is not.
-type Checked = Result<(ImageKind, Vec<u8>), String>;
-
-/// Writes the whole set.
+/// Writes the whole set, but for the shards that an earlier run finished.
 ///
 /// # Errors
-/// [`Failure::Run`] when writing fails, or when more images are bad than allowed; the report of
-/// these is then there, and no index.
+/// [`Failure::Input`] when the set would not fit on the disk. [`Failure::Run`] when writing fails, or
+/// when more images are bad than allowed; the report of these is then there, and no index.
 pub fn prepare(
     listing: Listing,
     inputs: Value,
@@ -50,14 +42,23 @@ pub fn prepare(
     folder: &Claimed,
 ) -> Result<Report, Failure> {
     let out = folder.path();
+    let records = Records::new(out, &inputs);
+    let part = |split, items| Part::recall(split, items, &records, options);
+    let (train, val) = (part(Split::Train, &listing.train), part(Split::Validation, &listing.val));
+    if !options.no_space_check {
+        space::check([&train, &val], options, folder)?;
+    }
+    folder.clear(|file| train.keeps(file) || val.keeps(file))?;
     let total = listing.train.len() + listing.val.len();
-    let progress = Progress::new(total as u64, "images", options.style);
+    let done = train.done() + val.done();
+    let progress = Progress::new(total as u64, "images", options.style).starting_at(done as u64);
+    if done > 0 {
+        progress.message(format!("going on after {done} images, whose shards are finished"));
+    }
     let mut bad = listing.bad;
     let total = total + bad.len();
-    let mut part =
-        |split, items: &[Item]| write_part(split, items, options, out, &progress, &mut bad);
-    let mut train = part(Split::Train, &listing.train)?;
-    let val = part(Split::Validation, &listing.val)?;
+    let mut train = train.write(out, &records, options, &progress, &mut bad)?;
+    let val = val.write(out, &records, options, &progress, &mut bad)?;
     progress.finish();
     write_quarantine(out, &bad, &listing.classes.ids)?;
     judge(&bad, total, options)?;
@@ -111,63 +112,4 @@ fn write_quarantine(out: &Path, bad: &[SetAside], classes: &[String]) -> Result<
     })
     .map_err(DataError::io(&path))
     .or_run()
-}
-
-/// Writes the shards of one part.
-fn write_part(
-    split: Split,
-    items: &[Item],
-    options: &Options,
-    out: &Path,
-    progress: &Progress,
-    bad: &mut Vec<SetAside>,
-) -> Result<WrittenSplit, Failure> {
-    let mut writer = SplitWriter::new(out, split, options.shard_bytes);
-    let chunks = items.len().div_ceil(CHUNK);
-    std::thread::scope(|scope| {
-        let receivers: Vec<Receiver<Vec<Checked>>> = (0..options.choice.workers.min(chunks))
-            .map(|worker| {
-                let (sender, receiver) = bounded(AHEAD);
-                scope.spawn(move || work(items, worker, options.choice.workers, &sender));
-                receiver
-            })
-            .collect();
-        for (number, chunk) in items.chunks(CHUNK).enumerate() {
-            // A closed channel means a panic, which the scope passes on when it ends.
-            let Ok(checked) = receivers[number % receivers.len()].recv() else {
-                return Err(Failure::run("a reading thread ended early; please report this"));
-            };
-            for (item, checked) in chunk.iter().zip(checked) {
-                match checked {
-                    Ok((kind, bytes)) => {
-                        writer.push(&item.key, item.class, kind, &bytes).or_run()?;
-                    }
-                    Err(reason) => {
-                        let (class, name) = (Some(item.class), item.name().into_owned());
-                        bad.push(SetAside { class, name, reason });
-                    }
-                }
-            }
-            progress.advance(chunk.len() as u64);
-        }
-        Ok(())
-    })?;
-    writer.finish().or_run()
-}
-
-fn work(items: &[Item], first: usize, step: usize, sender: &Sender<Vec<Checked>>) {
-    for chunk in items.chunks(CHUNK).skip(first).step_by(step) {
-        let checked = chunk.iter().map(check).collect();
-        // The writer is gone when it met an error.
-        if sender.send(checked).is_err() {
-            return;
-        }
-    }
-}
-
-/// Reads and fully decodes an image; its bytes are kept as they are.
-fn check(item: &Item) -> Checked {
-    let bytes = item.read()?;
-    let (kind, _) = validate(&bytes).map_err(|error| error.to_string())?;
-    Ok((kind, bytes))
 }

@@ -62,6 +62,25 @@ impl SplitWriter {
         Self { dir: dir.to_owned(), name, shard_bytes, open: None, shards, rows }
     }
 
+    /// Goes on after shards that an earlier run finished, whose samples are `rows`.
+    #[must_use]
+    pub fn after(mut self, shards: Vec<FileRecord>, rows: Vec<Row>) -> Self {
+        (self.shards, self.rows) = (shards, rows);
+        self
+    }
+
+    /// The shards that are on disk under their names, with their samples first in [`rows`](Self::rows).
+    #[must_use]
+    pub fn closed(&self) -> &[FileRecord] {
+        &self.shards
+    }
+
+    /// The samples so far, in order; those of the open shard last.
+    #[must_use]
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
     /// Adds a sample. Samples come ordered by class, then key; the reader insists on it.
     ///
     /// # Errors
@@ -102,6 +121,19 @@ impl SplitWriter {
         Ok(())
     }
 
+    /// Closes the shard that is open, if one is: syncs it and gives it its name.
+    ///
+    /// # Errors
+    /// [`DataError::Io`] naming the shard.
+    pub fn close_shard(&mut self) -> Result<(), DataError> {
+        let Some(Shard { file, tar }) = self.open.take() else { return Ok(()) };
+        let path = self.dir.join(&file);
+        let (aside, bytes, sha256) = tar.into_inner().map_err(DataError::io(&path))?.finish();
+        aside.0.commit().map_err(DataError::io(&path))?;
+        self.shards.push(FileRecord { file, bytes, sha256 });
+        Ok(())
+    }
+
     /// Closes the last shard.
     ///
     /// # Errors
@@ -117,18 +149,16 @@ impl SplitWriter {
         let aside = Aside::create(&path).map_err(DataError::io(&path))?;
         Ok(Shard { file, tar: tar::Builder::new(Summing::new(AsideOut(aside))) })
     }
-
-    fn close_shard(&mut self) -> Result<(), DataError> {
-        let Some(Shard { file, tar }) = self.open.take() else { return Ok(()) };
-        let path = self.dir.join(&file);
-        let (aside, bytes, sha256) = tar.into_inner().map_err(DataError::io(&path))?.finish();
-        aside.0.commit().map_err(DataError::io(&path))?;
-        self.shards.push(FileRecord { file, bytes, sha256 });
-        Ok(())
-    }
 }
 
 const BLOCK: u64 = 512;
+
+/// Bytes that a sample takes in a shard, its label included.
+#[must_use]
+pub fn sample_bytes(image: usize) -> u64 {
+    // No label is longer than a block.
+    entry_bytes(image) + 2 * BLOCK
+}
 
 /// Header and content in whole blocks.
 fn entry_bytes(length: usize) -> u64 {
