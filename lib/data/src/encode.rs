@@ -10,7 +10,7 @@ use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
 
 use crate::decode::{ImageKind, MAX_BYTES, RgbImage, validate};
 use crate::error::{DataError, ImageError};
-use crate::transform::{Filter, ResizeScratch, Window, resize};
+use crate::transform::{Area, Filter, ResizeScratch, Window, resize};
 
 /// How large images become, and how JPEGs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +43,8 @@ pub fn store(
     let target = shrink.and_then(|shrink| Some((shrink, smaller(&image, shrink.short_side)?)));
     let Some((shrink, (width, height))) = target else { return Ok(Stored { kind, remade: None }) };
     let mut small = RgbImage::black(width, height);
-    let window = Window::whole(&image);
-    resize(&image, window, Filter::Bicubic, (height, width), scratch, &mut small.pixels)
+    let whole = Area::of(Window::whole(&image));
+    resize(&image, whole, Filter::Bicubic, (height, width), scratch, &mut small.pixels)
         .map_err(as_image_error)?;
     drop(image);
     let remade = encode(&small, kind, shrink.quality)?;
