@@ -100,12 +100,7 @@ fn run<T: Element, const N: usize>(rule: &impl Rule<N>, targets: [&mut [T]; N], 
     let kernel = |(mut targets, source): ([&mut [T]; N], &[T])| {
         vectorised(
             #[inline(always)]
-            || {
-                for start in (0..source.len()).step_by(BLOCK) {
-                    let span = start..(start + BLOCK).min(source.len());
-                    block(rule, targets.each_mut().map(|t| &mut t[span.clone()]), &source[span]);
-                }
-            },
+            || piece(rule, &mut targets, source),
         );
     };
     if pieces.len() == 1 {
@@ -117,22 +112,45 @@ fn run<T: Element, const N: usize>(rule: &impl Rule<N>, targets: [&mut [T]; N], 
 /// Elements that a rule is applied to at once.
 const BLOCK: usize = 64;
 
-/// Up to a block's elements, by way of arrays of which a compiler knows that they are different memory.
 #[inline(always)]
-fn block<T: Element, const N: usize>(rule: &impl Rule<N>, targets: [&mut [T]; N], source: &[T]) {
-    let mut values = [[T::zero(); BLOCK]; N];
-    let mut from = [T::zero(); BLOCK];
-    from[..source.len()].copy_from_slice(source);
-    for (values, target) in values.iter_mut().zip(&targets) {
-        values[..target.len()].copy_from_slice(target);
+fn piece<T: Element, const N: usize>(
+    rule: &impl Rule<N>,
+    targets: &mut [&mut [T]; N],
+    source: &[T],
+) {
+    let (sources, source_rest) = source.as_chunks::<BLOCK>();
+    let mut targets = targets.each_mut().map(|target| target.as_chunks_mut::<BLOCK>());
+    for (i, source) in sources.iter().enumerate() {
+        let mut values = targets.each_ref().map(|(blocks, _)| blocks[i]);
+        block(rule, &mut values, source);
+        for ((blocks, _), values) in targets.iter_mut().zip(values) {
+            blocks[i] = values;
+        }
     }
-    for (i, &from) in from.iter().enumerate() {
-        let new = rule.apply(std::array::from_fn(|n| values[n][i]), from);
+    let len = source_rest.len();
+    let mut source = [T::zero(); BLOCK];
+    source[..len].copy_from_slice(source_rest);
+    let mut values = [[T::zero(); BLOCK]; N];
+    for (values, (_, rest)) in values.iter_mut().zip(&targets) {
+        values[..len].copy_from_slice(rest);
+    }
+    block(rule, &mut values, &source);
+    for ((_, rest), values) in targets.iter_mut().zip(&values) {
+        rest.copy_from_slice(&values[..len]);
+    }
+}
+
+/// By way of arrays, of which a compiler knows that they are different memory.
+#[inline(always)]
+fn block<T: Element, const N: usize>(
+    rule: &impl Rule<N>,
+    values: &mut [[T; BLOCK]; N],
+    source: &[T; BLOCK],
+) {
+    for (i, &source) in source.iter().enumerate() {
+        let new = rule.apply(std::array::from_fn(|n| values[n][i]), source);
         for (values, new) in values.iter_mut().zip(new) {
             values[i] = new;
         }
-    }
-    for (target, values) in targets.into_iter().zip(&values) {
-        target.copy_from_slice(&values[..source.len()]);
     }
 }
