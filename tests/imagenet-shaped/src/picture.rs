@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use cream_data::keyed::{ChaCha8Rng, Key, Purpose, below, between, chance, normal};
-use cream_data::transform::{Filter, ResizeScratch, Window, resize};
+use cream_data::transform::{Area, Filter, ResizeScratch, Window, resize};
 use cream_data::{DataError, RgbImage};
 
 use crate::photos::Photos;
@@ -54,7 +54,8 @@ pub fn paint(
     let filter = if chance(rng, 0.5) { Filter::Bilinear } else { Filter::Bicubic };
     let mut image = RgbImage::black(width, height);
     let mut scratch = ResizeScratch::default();
-    resize(photo, window, filter, (height, width), &mut scratch, &mut image.pixels)?;
+    let area = Area::of(window);
+    resize(photo, area, filter, (height, width), &mut scratch, &mut image.pixels)?;
     if chance(rng, 0.5) {
         for row in image.pixels.chunks_exact_mut(width * 3) {
             row.as_chunks_mut::<3>().0.reverse();
