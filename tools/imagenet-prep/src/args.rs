@@ -20,7 +20,7 @@ use crate::{EXAMPLES, HELP};
 #[command(name = "imagenet-prep", version = VERSION, about = "Turns image data into shards")]
 #[command(long_about = HELP, after_long_help = EXAMPLES)]
 pub struct Cli {
-    /// Folder with class folders, archives, list files or IDX files, or a tar
+    /// Folder with class folders, archives, parquet, list or IDX files, or a tar
     src: PathBuf,
     /// Folder for the shards; made if missing
     out: PathBuf,

@@ -24,6 +24,8 @@ SRC is a folder or a tar, and what it holds is found by looking:
   ILSVRC2012_img_train.tar, ...         ImageNet's archives as downloaded, with ILSVRC2012_img_val.tar
                                         and ILSVRC2012_devkit_t12.tar.gz beside it; read in place
   NAME.tar                              a tar of class folders, or of one tar per class
+  train-*.parquet, validation-*.parquet Hugging Face's parquet files (image.bytes, image.path, label),
+                                        in SRC or SRC/data; val-* or test-* for want of validation-*
   train/CLASS/*.jpg, val/CLASS/*.jpg    class folders, as every ImageFolder data set
   CLASS/*.jpg                           one folder per class; needs --val-share
   train.csv, val.csv                    lists with the columns path and label; paths are relative

@@ -12,6 +12,7 @@ use cream_data::decode::MAX_BYTES;
 use cream_data::error::ImageError;
 
 use super::idx::IdxImages;
+use super::parquet::Row;
 use super::stored::Stored;
 use super::tar::{Member, Members, shown};
 use super::{printable, stem_key};
@@ -37,6 +38,8 @@ pub(super) enum Origin {
     Idx(Arc<IdxImages>, u32),
     /// A file in an archive.
     Entry(Entry),
+    /// A row of a parquet file.
+    Row(Row),
 }
 
 /// An archive, which may lie inside another one.
@@ -124,6 +127,7 @@ impl Item {
             Origin::Entry(entry) => {
                 format!("{}/{}", entry.archive.name, shown(&entry.path())).into()
             }
+            Origin::Row(row) => row.name().into(),
         }
     }
 
@@ -138,11 +142,12 @@ impl Item {
                 images.png(*index as usize).map_err(|error| error.to_string())
             }
             Origin::Entry(entry) => entry.read(),
+            Origin::Row(row) => row.read(),
         }
     }
 }
 
-fn check_length(bytes: u64) -> Result<(), String> {
+pub(super) fn check_length(bytes: u64) -> Result<(), String> {
     if bytes > MAX_BYTES {
         return Err(ImageError::TooManyBytes { bytes, limit: MAX_BYTES }.to_string());
     }

@@ -7,6 +7,7 @@ mod idx;
 mod item;
 mod list;
 mod matlab;
+mod parquet;
 mod select;
 mod stored;
 mod tar;
@@ -28,7 +29,7 @@ pub use select::{Choice, ClassChoice};
 /// All images of a source, each part ordered by class, then key.
 #[derive(Debug)]
 pub struct Listing {
-    /// `archives`, `class folders`, `list files` or `IDX files`.
+    /// `archives`, `parquet files`, `class folders`, `list files` or `IDX files`.
     pub kind: &'static str,
     /// The classes in the order of their numbers.
     pub classes: Classes,
@@ -97,6 +98,8 @@ pub fn list(choice: &Choice) -> Result<Listing, Failure> {
         idx::find(src)?
     } else if src.join(list::TRAIN).is_file() {
         list::find(src)?
+    } else if parquet::is_in(src) {
+        parquet::find(src)?
     } else {
         folders::find(src)?
     };

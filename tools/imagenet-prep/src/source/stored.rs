@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Bytes of known length, read by place. Any number of threads may read.
 pub trait Stored: Send + Sync + std::fmt::Debug {
@@ -70,5 +70,28 @@ impl Stored for OpenFile {
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.file.read_exact_at(buffer, offset)
+    }
+}
+/// A file that is opened for each reading: a set may have more files than a process may hold open.
+#[derive(Debug)]
+pub struct NamedFile {
+    path: PathBuf,
+    length: u64,
+}
+
+impl NamedFile {
+    /// Looks at `path`.
+    pub fn find(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), length: OpenFile::open(path)?.length })
+    }
+}
+
+impl Stored for NamedFile {
+    fn len(&self) -> u64 {
+        self.length
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        File::open(&self.path)?.read_exact_at(buffer, offset)
     }
 }
