@@ -6,6 +6,7 @@ use std::path::Path;
 
 use candle_core::Device;
 use cream_arch::{Architecture, ChoiceCosts, EvaluationTransform, FlopsInterval, Shape, Space};
+use cream_data::shards::index::Classes;
 use cream_data::shards::writer::{SplitWriter, mark_search_validation, write_index};
 use cream_data::{ImageKind, Split};
 use cream_train::optimizer::Kind;
@@ -42,8 +43,8 @@ pub fn write_shards_of(dir: &Path, classes: u32) {
     let mut train = split(Split::Train, TRAIN_PER_CLASS, 0);
     mark_search_validation(&mut train.rows, 0.25, 0);
     let val = split(Split::Validation, VAL_PER_CLASS, 1000);
-    let names = (0..classes).map(|class| format!("class {class}, \"{class}\"")).collect();
-    write_index(dir, names, train, val, serde_json::json!({})).unwrap();
+    let ids = (0..classes).map(|class| format!("class {class}, \"{class}\"")).collect();
+    write_index(dir, Classes { ids, names: None }, train, val, serde_json::json!({})).unwrap();
 }
 
 /// A grey 28 x 28 PNG: noise, brighter in the quarter that the class names.
