@@ -22,6 +22,8 @@
 ##   make check                            formatting, lints, dependency arrows
 ##   make bench [PYTHON=path/to/python]    speed and memory of five networks; with a Python that has
 ##                                         torch, onnx and onnxruntime, beside those too
+##   make bench-data PYTHON=path/to/python
+##                                         preparing and loading data, beside Pillow and PyTorch
 ##
 ## Variables:
 ##   DATA       folder of images or of shards; unset: the bundled Fashion-MNIST subset
@@ -32,6 +34,7 @@
 ##   SEARCH_CONFIG, RETRAIN_CONFIG   recipes; by default those in configs/ for the data
 ##   PREP_FLAGS flags for imagenet-prep
 ##   BENCH_FLAGS, COMPARE_FLAGS   flags for bench and for compare.py (tests/bench)
+##   DATA_FLAGS flags for compare_data.py
 ##   RUNS, SHARD_ROOT   where runs and prepared data go (runs and data)
 ##   TOOLS      folder of ready binaries; unset: they are built first
 ##
@@ -63,7 +66,7 @@ include pipelines/rules.mk
 include pipelines/pipeline.mk
 include pipelines/install.mk
 
-.PHONY: help build test check bench sample cargo-present
+.PHONY: help build test check bench bench-data sample cargo-present
 
 help:
 	@sed -n 's/^## \{0,1\}//p' Makefile
@@ -97,6 +100,13 @@ bench: | $(BUILD)
 	@for line in $(BENCH_LINES); do $(TOOLS)/bench $$line $(BENCH_FLAGS); done
 ifdef PYTHON
 	@$(PYTHON) tests/bench/compare.py --bench $(TOOLS)/bench $(COMPARE_FLAGS)
+endif
+
+bench-data: | $(BUILD)
+ifdef PYTHON
+	@$(PYTHON) tests/bench/compare_data.py --tools $(TOOLS) $(DATA_FLAGS)
+else
+	@echo "make: bench-data compares with Python: give PYTHON=path/to/python" >&2; exit 2
 endif
 
 sample:

@@ -43,6 +43,9 @@ allow cream-bench cream-train cream-arch cream-data cream-nn cream-cli candle-co
 # Makes a data set shaped as ImageNet.
 allow imagenet-shaped cream-data cream-cli
 
+# Times the loader.
+allow loader-bench cream-data cream-cli
+
 # Calls every reader there is.
 allow cream-malformed cream-train cream-arch cream-data cream-nn cream-cli candle-core
 
