@@ -8,7 +8,7 @@ use std::panic::catch_unwind;
 
 use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
 
-use crate::decode::{ImageKind, MAX_BYTES, RgbImage, validate};
+use crate::decode::{Encoded, ImageKind, MAX_BYTES, Reduction, RgbImage, open_whole};
 use crate::error::{DataError, ImageError};
 use crate::transform::{Area, Filter, ResizeScratch, Window, resize};
 
@@ -30,31 +30,56 @@ pub struct Stored {
     pub remade: Option<Vec<u8>>,
 }
 
-/// Decodes `bytes` fully, as [`validate`] does, and makes the image smaller where `shrink` asks for it.
+/// Decodes `bytes`, as [`validate`](crate::decode::validate) does, and makes the image smaller where
+/// `shrink` asks for it. A JPEG that is at least twice as large is decoded smaller in the first place.
 ///
 /// # Errors
-/// Those of [`validate`]; [`ImageError::Broken`] when resizing or encoding fails.
+/// Those of [`validate`](crate::decode::validate); [`ImageError::Broken`] when resizing or encoding
+/// fails.
 pub fn store(
     bytes: &[u8],
     shrink: Option<Shrink>,
     scratch: &mut ResizeScratch,
 ) -> Result<Stored, ImageError> {
-    let (kind, image) = validate(bytes)?;
-    let target = shrink.and_then(|shrink| Some((shrink, smaller(&image, shrink.short_side)?)));
-    let Some((shrink, (width, height))) = target else { return Ok(Stored { kind, remade: None }) };
+    let (kind, encoded) = open_whole(bytes)?;
+    let sides = (encoded.width(), encoded.height());
+    let target = shrink.and_then(|shrink| Some((shrink, smaller(sides, shrink.short_side)?)));
+    let mut decoded = std::mem::take(&mut scratch.decoded);
+    let remade = match target {
+        None => encoded.decode(&mut decoded).map(|()| None),
+        Some((shrink, sides)) => resized(encoded, sides, &mut decoded, scratch)
+            .and_then(|small| encode(&small, kind, shrink.quality))
+            .map(Some),
+    };
+    scratch.decoded = decoded;
+    Ok(Stored { kind, remade: remade? })
+}
+
+/// The image with these sides, (width, height); both are shorter than its own.
+fn resized(
+    encoded: Encoded<'_>,
+    (width, height): (usize, usize),
+    decoded: &mut RgbImage,
+    scratch: &mut ResizeScratch,
+) -> Result<RgbImage, ImageError> {
+    let window = Window { top: 0, left: 0, height: encoded.height(), width: encoded.width() };
+    let reduction = [Reduction::Eighth, Reduction::Quarter, Reduction::Half]
+        .into_iter()
+        .find(|reduction| {
+            let factor = reduction.factor();
+            encoded.width() / factor >= width && encoded.height() / factor >= height
+        })
+        .unwrap_or(Reduction::Full);
+    let area = encoded.decode_window(window, reduction, decoded)?;
     let mut small = RgbImage::black(width, height);
-    let whole = Area::of(Window::whole(&image));
-    resize(&image, whole, Filter::Bicubic, (height, width), scratch, &mut small.pixels)
+    resize(decoded, area, Filter::Bicubic, (height, width), scratch, &mut small.pixels)
         .map_err(as_image_error)?;
-    drop(image);
-    let remade = encode(&small, kind, shrink.quality)?;
-    Ok(Stored { kind, remade: Some(remade) })
+    Ok(small)
 }
 
 /// (width, height) with this short side, the long side floored; nothing for an image whose short
 /// side is not larger.
-fn smaller(image: &RgbImage, short_side: usize) -> Option<(usize, usize)> {
-    let (width, height) = (image.width, image.height);
+fn smaller((width, height): (usize, usize), short_side: usize) -> Option<(usize, usize)> {
     if width.min(height) <= short_side {
         None
     } else if width <= height {
@@ -166,6 +191,7 @@ fn as_image_error(error: DataError) -> ImageError {
 mod tests {
     use super::*;
     use crate::decode::decode;
+    use crate::transform::Area;
 
     /// A soft pattern, in colour or grey.
     fn pattern(width: usize, height: usize, colour: bool) -> RgbImage {
@@ -179,6 +205,13 @@ mod tests {
             });
         }
         image
+    }
+
+    /// The mean difference of two images of one size.
+    fn off(one: &RgbImage, other: &RgbImage) -> f64 {
+        let pairs = one.pixels.iter().zip(&other.pixels);
+        let sum: u64 = pairs.map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+        sum as f64 / one.pixels.len() as f64
     }
 
     fn stored(image: &RgbImage, kind: ImageKind, short_side: usize) -> Option<RgbImage> {
@@ -213,19 +246,27 @@ mod tests {
         for colour in [true, false] {
             let image = pattern(400, 300, colour);
             let mut expected = RgbImage::black(160, 120);
-            let (window, scratch) = (Window::whole(&image), &mut ResizeScratch::default());
-            resize(&image, window, Filter::Bicubic, (120, 160), scratch, &mut expected.pixels)
+            let (area, scratch) = (Area::of(Window::whole(&image)), &mut ResizeScratch::default());
+            resize(&image, area, Filter::Bicubic, (120, 160), scratch, &mut expected.pixels)
                 .unwrap();
             assert_eq!(stored(&image, ImageKind::Png, 120).as_ref(), Some(&expected));
             let jpeg = stored(&image, ImageKind::Jpeg, 120).unwrap();
-            let off: u64 = jpeg
-                .pixels
-                .iter()
-                .zip(&expected.pixels)
-                .map(|(a, b)| u64::from(a.abs_diff(*b)))
-                .sum();
-            let off = off as f64 / jpeg.pixels.len() as f64;
+            let off = off(&jpeg, &expected);
             assert!(off < if colour { 4.0 } else { 1.0 }, "colour {colour}: {off} levels off");
+        }
+    }
+
+    #[test]
+    fn large_jpegs_are_decoded_smaller_and_look_the_same() {
+        // A quarter and an eighth, of sides that these do not divide.
+        for (width, height) in [(1003, 751), (1999, 1203)] {
+            // Without colour, whose halved resolution would be most of the difference.
+            let image = pattern(width, height, false);
+            let small = stored(&image, ImageKind::Jpeg, 140).unwrap();
+            let expected = stored(&image, ImageKind::Png, 140).unwrap();
+            assert_eq!((small.width, small.height), (expected.width, expected.height));
+            let off = off(&small, &expected);
+            assert!(off < 1.5, "{width} x {height}: {off} levels off");
         }
     }
 

@@ -86,11 +86,19 @@ pub fn decode(bytes: &[u8]) -> Result<RgbImage, DataError> {
 /// # Errors
 /// Those of [`decode`], and [`ImageError::Truncated`].
 pub fn validate(bytes: &[u8]) -> Result<(ImageKind, RgbImage), ImageError> {
+    let (kind, encoded) = open_whole(bytes)?;
+    let mut image = RgbImage::default();
+    encoded.decode(&mut image)?;
+    Ok((kind, image))
+}
+
+/// Opens an image whose end marker is there.
+pub(crate) fn open_whole(bytes: &[u8]) -> Result<(ImageKind, Encoded<'_>), ImageError> {
     let kind = ImageKind::of(bytes)?;
     if kind == ImageKind::Jpeg && !jpeg::has_end(bytes) {
         return Err(ImageError::Truncated);
     }
-    Ok((kind, decode_image(bytes)?))
+    Ok((kind, Encoded::open(bytes)?))
 }
 
 fn decode_image(bytes: &[u8]) -> Result<RgbImage, ImageError> {
