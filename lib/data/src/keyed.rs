@@ -27,7 +27,7 @@ pub enum Purpose {
     SearchValidation = 6,
     /// Batches for re-estimating batch-norm statistics; indices chosen by the caller.
     Recalibration = 7,
-    /// Mixup and cutmix; indices: (step, 0).
+    /// Mixup and cutmix; indices: (epoch, batch).
     Mix = 8,
     /// Noise that fills erased rectangles; indices: (epoch, sample).
     ErasingNoise = 9,

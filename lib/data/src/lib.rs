@@ -15,6 +15,8 @@ pub mod error;
 pub mod files;
 pub mod keyed;
 pub mod loader;
+pub mod mix;
+mod pool;
 pub mod shards;
 pub mod transform;
 
@@ -22,6 +24,8 @@ pub use batch::{Batch, Erasure};
 pub use decode::{Encoded, ImageKind, RgbImage, decode};
 pub use error::DataError;
 pub use loader::{Loader, LoaderSettings};
+pub use mix::{Mix, Mixing};
+pub use pool::Pixels;
 pub use shards::{SampleId, ShardSet, Split};
 pub use transform::{
     EvalTransform, Filter, MagnitudeForm, RandAugment, TrainCrop, TrainInterpolation,

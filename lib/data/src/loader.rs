@@ -4,6 +4,7 @@
 //! channel; the consumer takes from the channels in turn. A batch is a function of (seed, epoch,
 //! batch number), so an epoch can be resumed at any batch.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -14,13 +15,14 @@ use crate::batch::Batch;
 use crate::decode::Encoded;
 use crate::error::DataError;
 use crate::keyed::{self, Key, Purpose};
+use crate::pool::Pool;
 use crate::shards::{SampleId, ShardSet, Split};
-use crate::transform::{EvalTransform, ResizeScratch, Transform};
+use crate::transform::{EvalTransform, ResizeScratch, TrainTransform, Transform};
 
 /// How batches are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoaderSettings {
-    /// Samples in a batch.
+    /// Samples in a batch, those of all ranks together.
     pub batch: usize,
     /// Threads that decode; 0 decodes in the thread that asks for batches.
     pub workers: usize,
@@ -30,11 +32,17 @@ pub struct LoaderSettings {
     pub seed: u64,
     /// Leaves out the last batch when it is not full.
     pub drop_last: bool,
+    /// Which slice of every batch this loader makes, from 0.
+    pub rank: usize,
+    /// Into how many equal slices batches are cut; it divides `batch`. The slices of one batch
+    /// together are the batch that a single rank would get. Of a last batch that is not full, the
+    /// later ranks may get nothing, and then get an empty batch.
+    pub ranks: usize,
 }
 
 impl Default for LoaderSettings {
     fn default() -> Self {
-        Self { batch: 64, workers: 1, queue: 4, seed: 0, drop_last: false }
+        Self { batch: 64, workers: 1, queue: 4, seed: 0, drop_last: false, rank: 0, ranks: 1 }
     }
 }
 
@@ -53,7 +61,20 @@ impl LoaderSettings {
         };
         setting("batch", self.batch, (1..=MAX_BATCH).contains(&self.batch), "1 to 65536")?;
         setting("workers", self.workers, self.workers <= MAX_WORKERS, "at most 256")?;
-        setting("queue", self.queue, (1..=MAX_QUEUE).contains(&self.queue), "1 to 1024")
+        setting("queue", self.queue, (1..=MAX_QUEUE).contains(&self.queue), "1 to 1024")?;
+        let divides = self.ranks > 0 && self.batch.is_multiple_of(self.ranks);
+        setting("ranks", self.ranks, divides, "a divisor of the batch")?;
+        setting("rank", self.rank, self.rank < self.ranks, "below the number of ranks")
+    }
+
+    /// Whether batches may be mixed: each rank's slice has to hold whole pairs.
+    fn check_mixing(&self, transform: &Transform) -> Result<(), DataError> {
+        let mixed = matches!(transform, Transform::Train(train) if train.mixing.is_some());
+        if mixed && self.ranks > 1 && !(self.batch / self.ranks).is_multiple_of(2) {
+            let (name, allowed) = ("batch", "an even number per rank where images are mixed");
+            return Err(DataError::Setting { name, value: self.batch.to_string(), allowed });
+        }
+        Ok(())
     }
 }
 
@@ -127,6 +148,13 @@ impl Loader {
         self.plan.batches
     }
 
+    /// The number of the batch that comes next: an epoch resumed from there, with the same settings,
+    /// has the batches that are still to come.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.next
+    }
+
     /// How long the consumer has waited for batches so far; with 0 workers, the time that making
     /// them took.
     #[must_use]
@@ -144,11 +172,16 @@ impl Loader {
     ) -> Result<Self, DataError> {
         settings.check()?;
         transform.check()?;
-        let LoaderSettings { batch, seed, .. } = settings;
+        settings.check_mixing(&transform)?;
+        let LoaderSettings { batch, seed, rank, ranks, .. } = settings;
         let batches =
             if settings.drop_last { order.len() / batch } else { order.len().div_ceil(batch) };
         let set = Arc::clone(set);
-        let plan = Arc::new(Plan { set, order, transform, seed, epoch, batch, batches });
+        // All that can be about: in the queues, being made, and two with the consumer.
+        let pool = Pool::new(settings.workers * (settings.queue + 1) + 2);
+        let slice = rank * (batch / ranks)..(rank + 1) * (batch / ranks);
+        let plan = Plan { set, order, transform, seed, epoch, batch, slice, batches, pool };
+        let plan = Arc::new(plan);
         let mut workers = Vec::new();
         let mut threads = Vec::new();
         let useful = settings.workers.min(batches.saturating_sub(first_batch));
@@ -220,7 +253,10 @@ struct Plan {
     seed: u64,
     epoch: u64,
     batch: usize,
+    /// Which places of every batch are this rank's.
+    slice: Range<usize>,
     batches: usize,
+    pool: Pool,
 }
 
 /// Buffers of one thread.
@@ -243,18 +279,24 @@ impl Plan {
 
     fn batch(&self, index: usize, scratch: &mut Scratch) -> Result<Batch, DataError> {
         let start = index * self.batch;
-        let end = (start + self.batch).min(self.order.len());
-        let samples = self.order[start..end].to_vec();
+        let place = |place: usize| (start + place).min(self.order.len());
+        let samples = self.order[place(self.slice.start)..place(self.slice.end)].to_vec();
         let image_size = self.transform.image_size();
         let image = image_size * image_size * 3;
-        let mut pixels = vec![0; samples.len() * image];
+        let mut pixels = self.pool.take(samples.len() * image);
         let mut labels = Vec::with_capacity(samples.len());
         let mut erasures = Vec::with_capacity(samples.len());
         for (&sample, out) in samples.iter().zip(pixels.chunks_exact_mut(image)) {
             labels.push(self.set.label(sample)?);
             erasures.push(self.sample(sample, scratch, out).map_err(|e| self.name(sample, e))?);
         }
-        Ok(Batch { index, samples, labels, image_size, pixels, erasures })
+        let mix = match &self.transform {
+            Transform::Train(TrainTransform { mixing: Some(mixing), .. }) => {
+                mixing.draw((self.seed, self.epoch, index as u64), image_size)
+            }
+            _ => None,
+        };
+        Ok(Batch { index, samples, labels, image_size, pixels, erasures, mix })
     }
 
     fn sample(

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use cream_data::shards::writer::{SplitWriter, mark_search_validation, write_index};
 use cream_data::{
-    Batch, DataError, EvalTransform, Filter, ImageKind, Loader, LoaderSettings, SampleId, ShardSet,
-    Split, TrainCrop, TrainInterpolation, TrainTransform, Transform,
+    Batch, DataError, EvalTransform, Filter, ImageKind, Loader, LoaderSettings, Mixing, SampleId,
+    ShardSet, Split, TrainCrop, TrainInterpolation, TrainTransform, Transform,
 };
 
 const CLASSES: u32 = 3;
@@ -52,14 +52,21 @@ fn set() -> (tempfile::TempDir, Arc<ShardSet>) {
 }
 
 fn settings(workers: usize) -> LoaderSettings {
-    LoaderSettings { batch: 4, workers, queue: 2, seed: 5, drop_last: false }
+    LoaderSettings { batch: 4, workers, queue: 2, seed: 5, ..LoaderSettings::default() }
 }
 
 fn augment() -> TrainTransform {
     let interpolation = TrainInterpolation::Random;
     let (scale, ratio) = ((0.08, 1.0), (0.75, 4.0 / 3.0));
     let crop = TrainCrop::ResizedCrop { image_size: 8, scale, ratio, interpolation };
-    TrainTransform { crop, flip: 0.5, rand_augment: None, colour_jitter: 0.4, erasing: 0.5 }
+    TrainTransform {
+        crop,
+        flip: 0.5,
+        rand_augment: None,
+        colour_jitter: 0.4,
+        erasing: 0.5,
+        mixing: None,
+    }
 }
 
 fn train(set: &Arc<ShardSet>, workers: usize, epoch: u64, first: usize) -> Vec<Batch> {
@@ -119,6 +126,50 @@ fn any_number_of_workers_makes_the_same_batches() {
 }
 
 #[test]
+fn slices_of_all_ranks_are_the_batches_of_one() {
+    let (_dir, set) = set();
+    let mixing = Some(Mixing { mixup: 0.8, cutmix: 1.0, ..Mixing::default() });
+    let transform = TrainTransform { mixing, ..augment() };
+    let load = |rank, ranks, workers| -> Vec<Batch> {
+        let settings = LoaderSettings { batch: 8, rank, ranks, ..settings(workers) };
+        let loader = Loader::train(&set, Split::Train, transform, settings, 2, 0).unwrap();
+        loader.map(Result::unwrap).collect()
+    };
+    let (mean, std) = ([0.5; 3], [0.2; 3]);
+    let whole = load(0, 1, 0);
+    // Thirty samples: the last batch has six, of which the last of four ranks gets none.
+    assert_eq!(whole.iter().map(Batch::len).collect::<Vec<_>>(), [8, 8, 8, 6]);
+    assert!(whole.iter().all(|batch| batch.mix.is_some()));
+    for ranks in [2, 4] {
+        let parts: Vec<Vec<Batch>> = (0..ranks).map(|rank| load(rank, ranks, rank)).collect();
+        for (index, batch) in whole.iter().enumerate() {
+            let slices: Vec<&Batch> = parts.iter().map(|part| &part[index]).collect();
+            let samples: Vec<SampleId> = slices.iter().flat_map(|b| b.samples.clone()).collect();
+            assert_eq!(samples, batch.samples);
+            let values: Vec<f32> = slices.iter().flat_map(|b| b.normalise(mean, std)).collect();
+            assert!(values == batch.normalise(mean, std), "{ranks} ranks, batch {index}");
+            let labels: Vec<_> = slices.iter().flat_map(|b| b.mixed_labels()).collect();
+            assert_eq!(labels, batch.mixed_labels().collect::<Vec<_>>());
+        }
+    }
+    assert!(load(3, 4, 1)[3].is_empty());
+}
+
+#[test]
+fn memory_of_batches_is_used_again() {
+    let (_dir, set) = set();
+    let mut loader = Loader::train(&set, Split::Train, augment(), settings(0), 0, 0).unwrap();
+    let first = loader.next().unwrap().unwrap();
+    let place = first.pixels.as_ptr();
+    let kept = first.clone();
+    drop(first);
+    let second = loader.next().unwrap().unwrap();
+    assert_eq!(second.pixels.as_ptr(), place);
+    assert_ne!(kept.pixels.as_ptr(), place);
+    assert_ne!(kept, second);
+}
+
+#[test]
 fn an_epoch_resumes_at_any_batch() {
     let (_dir, set) = set();
     let whole = train(&set, 0, 1, 0);
@@ -126,6 +177,10 @@ fn an_epoch_resumes_at_any_batch() {
         let rest = train(&set, 3, 1, first);
         assert!(rest == whole[first.min(8)..], "from batch {first}");
     }
+    let mut loader = Loader::train(&set, Split::Train, augment(), settings(2), 1, 3).unwrap();
+    loader.next().unwrap().unwrap();
+    assert_eq!(loader.position(), 4);
+    assert!(train(&set, 1, 1, loader.position()) == whole[4..]);
 }
 
 #[test]
@@ -156,7 +211,7 @@ fn augmentation_depends_on_the_sample_not_on_its_place() {
     );
     let alone = alone.unwrap().next().unwrap().unwrap();
     let image = 8 * 8 * 3;
-    assert_eq!(alone.pixels, batch.pixels[place * image..(place + 1) * image]);
+    assert!(*alone.pixels == batch.pixels[place * image..(place + 1) * image]);
     assert_eq!(alone.erasures[0], batch.erasures[place]);
 }
 
@@ -164,8 +219,14 @@ fn augmentation_depends_on_the_sample_not_on_its_place() {
 fn small_images_are_moved_within_their_frame() {
     let (_dir, set) = set();
     let crop = TrainCrop::PadCrop { image_size: 16, shift: 2 };
-    let transform =
-        TrainTransform { crop, flip: 0.0, rand_augment: None, colour_jitter: 0.0, erasing: 0.0 };
+    let transform = TrainTransform {
+        crop,
+        flip: 0.0,
+        rand_augment: None,
+        colour_jitter: 0.0,
+        erasing: 0.0,
+        mixing: None,
+    };
     let framed = EvalTransform::PadCrop { image_size: 16 };
     let sample = set.samples(Split::Train)[4];
     let load = |transform, epoch| {
@@ -210,6 +271,17 @@ fn settings_out_of_range_are_named() {
     let bad = LoaderSettings { batch: 0, ..settings(0) };
     let error = Loader::train(&set, Split::Train, augment(), bad, 0, 0).err().unwrap();
     assert_eq!(error.to_string(), "batch is 0, but must be 1 to 65536");
+    let named = |bad: LoaderSettings, transform: TrainTransform| {
+        let made = Loader::train(&set, Split::Train, transform, bad, 0, 0);
+        made.err().unwrap().to_string()
+    };
+    let bad = LoaderSettings { ranks: 3, ..settings(0) };
+    assert_eq!(named(bad, augment()), "ranks is 3, but must be a divisor of the batch");
+    let bad = LoaderSettings { ranks: 2, rank: 2, ..settings(0) };
+    assert_eq!(named(bad, augment()), "rank is 2, but must be below the number of ranks");
+    let bad = LoaderSettings { ranks: 4, ..settings(0) };
+    let mixing = TrainTransform { mixing: Some(Mixing::default()), ..augment() };
+    assert!(named(bad, mixing).starts_with("batch is 4, but must be an even number per rank"));
     let transform = TrainTransform { flip: 1.5, ..augment() };
     let error = Loader::train(&set, Split::Train, transform, settings(0), 0, 0).err().unwrap();
     assert!(error.to_string().starts_with("flip is 1.5"));

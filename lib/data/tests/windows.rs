@@ -126,7 +126,14 @@ fn a_reduced_window_shows_the_same_part_smaller() {
 fn transform(image_size: usize, interpolation: TrainInterpolation) -> TrainTransform {
     let (scale, ratio) = ((0.08, 1.0), (0.75, 4.0 / 3.0));
     let crop = TrainCrop::ResizedCrop { image_size, scale, ratio, interpolation };
-    TrainTransform { crop, flip: 0.5, rand_augment: None, colour_jitter: 0.0, erasing: 0.2 }
+    TrainTransform {
+        crop,
+        flip: 0.5,
+        rand_augment: None,
+        colour_jitter: 0.0,
+        erasing: 0.2,
+        mixing: None,
+    }
 }
 
 #[test]

@@ -72,6 +72,7 @@ impl Level {
             rand_augment: full.then(RandAugment::default),
             colour_jitter: 0.0,
             erasing: if full { 0.2 } else { 0.0 },
+            mixing: None,
         }
     }
 }
@@ -100,12 +101,13 @@ fn time(args: &Args, set: &Arc<ShardSet>) -> Result<f64, Failure> {
     let (batch, workers) = (args.batch, args.workers);
     let settings = LoaderSettings { batch, workers, drop_last: true, ..LoaderSettings::default() };
     let transform = args.augment.transform(args.size);
+    let mut values = Vec::new();
     let mut start = Instant::now();
     let mut count = 0;
     for epoch in 0.. {
         let loader = Loader::train(set, Split::Train, transform, settings, epoch, 0).or_input()?;
         for batch in loader {
-            let values = batch.or_run()?.normalise(MEAN, STD);
+            batch.or_run()?.normalise_into(MEAN, STD, &mut values);
             std::hint::black_box(&values);
             count += 1;
             if count == args.warmup {

@@ -49,6 +49,7 @@ pub fn image(bytes: &[u8]) {
         rand_augment: Some(RandAugment::default()),
         colour_jitter: 0.4,
         erasing: 0.2,
+        mixing: None,
     };
     training.apply(&image, (1, 2, 3), scratch, &mut out).unwrap();
     let encoded = || Encoded::open(bytes).unwrap();

@@ -64,7 +64,7 @@ impl Transform {
 /// Largest side of an output image, which bounds what a batch can ask for.
 const MAX_IMAGE_SIZE: usize = 4096;
 
-fn require(
+pub(crate) fn require(
     good: bool,
     name: &'static str,
     value: impl ToString,

@@ -50,6 +50,12 @@ pub struct Area {
     pub width: f64,
 }
 
+impl From<Window> for Area {
+    fn from(window: Window) -> Self {
+        Self::of(window)
+    }
+}
+
 impl Area {
     /// The window itself.
     #[must_use]
@@ -110,12 +116,13 @@ pub struct ResizeScratch {
 /// [`DataError::Image`] for an empty area or one outside the image.
 pub fn resize(
     image: &RgbImage,
-    area: Area,
+    area: impl Into<Area>,
     filter: Filter,
     (height, width): (usize, usize),
     scratch: &mut ResizeScratch,
     out: &mut [u8],
 ) -> Result<(), DataError> {
+    let area = area.into();
     let cover = area.cover(image);
     let area = area.seen_from((cover.left, cover.top));
     let whole = |extent: f64, pixels: usize| extent == pixels as f64;

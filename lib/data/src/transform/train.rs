@@ -10,6 +10,7 @@ use crate::batch::Erasure;
 use crate::decode::{Encoded, Reduction, RgbImage};
 use crate::error::DataError;
 use crate::keyed::{self, ChaCha8Rng, Key, Purpose, Stream};
+use crate::mix::Mixing;
 
 /// How an image becomes a square for training.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,6 +74,9 @@ pub struct TrainTransform {
     /// Probability of erasing a rectangle, filled with noise after normalisation; 0.2 as
     /// published.
     pub erasing: f64,
+    /// Mixing of images with one another, after erasing: done to whole batches by the loader and
+    /// [`Batch::normalise`](crate::Batch::normalise).
+    pub mixing: Option<Mixing>,
 }
 
 impl TrainTransform {
@@ -85,6 +89,7 @@ impl TrainTransform {
         check_image_size(self.crop.image_size())?;
         require(share(self.flip), "flip", self.flip, "a probability, 0 to 1")?;
         self.rand_augment.iter().try_for_each(RandAugment::check)?;
+        self.mixing.iter().try_for_each(Mixing::check)?;
         require(share(self.colour_jitter), "colour jitter", self.colour_jitter, "0 to 1")?;
         require(share(self.erasing), "erasing", self.erasing, "a probability, 0 to 1")?;
         match self.crop {

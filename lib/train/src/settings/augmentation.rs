@@ -103,7 +103,14 @@ impl Augmentation {
             CropKind::PadCrop => TrainCrop::PadCrop { image_size, shift: self.shift },
         };
         let Self { flip, colour_jitter, erasing, .. } = *self;
-        Some(TrainTransform { crop, flip, rand_augment: None, colour_jitter, erasing })
+        Some(TrainTransform {
+            crop,
+            flip,
+            rand_augment: None,
+            colour_jitter,
+            erasing,
+            mixing: None,
+        })
     }
 }
 
