@@ -46,7 +46,10 @@ pub(super) fn update<const N: usize>(
     }
     dispatch!(source.dtype(), name, T => with_slice::<T, _>(source, name, |source| {
         let run = |targets: Vec<&mut [T]>| match <[&mut [T]; N]>::try_from(targets) {
-            Ok(targets) => Ok(run(rule, targets, source)),
+            Ok(targets) => {
+                run(rule, targets, source);
+                Ok(())
+            }
             Err(targets) => candle_core::bail!("{name}: {} of {N} tensors", targets.len()),
         };
         let all = Opened { name, targets: &targets, open: RefCell::new(Vec::new()), run: &run };
