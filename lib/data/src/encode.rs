@@ -10,7 +10,7 @@ use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
 
 use crate::decode::{Encoded, ImageKind, MAX_BYTES, Reduction, RgbImage, open_whole};
 use crate::error::{DataError, ImageError};
-use crate::transform::{Area, Filter, ResizeScratch, Window, resize};
+use crate::transform::{Filter, ResizeScratch, Window, resize};
 
 /// How large images become, and how JPEGs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

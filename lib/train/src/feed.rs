@@ -1,7 +1,7 @@
 //! From batches of the loader to tensors.
 
 use crate::TrainError;
-use crate::targets::smoothed;
+use crate::targets::mixed;
 use candle_core::{DType, Device, Tensor};
 use cream_arch::Input;
 use cream_data::Batch;
@@ -45,12 +45,12 @@ impl Feed {
         Ok(Tensor::from_vec(values, shape, &self.device)?)
     }
 
-    /// Smoothed labels `[N, classes]`.
+    /// Labels `[N, classes]`, mixed as the images are, and smoothed.
     ///
     /// # Errors
     /// When a label is out of range.
     pub fn targets(&self, batch: &Batch, smoothing: f64) -> Result<Tensor, TrainError> {
-        Ok(smoothed(&batch.labels, self.classes, smoothing, DType::F32, &self.device)?)
+        Ok(mixed(batch.mixed_labels(), self.classes, smoothing, DType::F32, &self.device)?)
     }
 }
 

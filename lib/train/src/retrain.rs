@@ -21,7 +21,7 @@ use crate::sitting::{Outcome, Reason, Sitting, Stopped};
 use candle_core::{DType, Device, Tensor};
 use cream_arch::Architecture;
 use cream_data::keyed::{Key, Purpose, chance};
-use cream_data::{Batch, Loader, LoaderSettings, ShardSet, Split, Transform};
+use cream_data::{Batch, Loader, LoaderSettings, ShardSet, Split, TrainTransform, Transform};
 use cream_nn::layers::Statistics;
 use cream_nn::ops::cross_entropy::cross_entropy;
 use cream_nn::{ChildNet, ToBeLoaded};
@@ -199,7 +199,10 @@ impl<'a> Retraining<'a> {
         let Architecture { image_size, ref input, .. } = self.plan.architecture;
         let augmentation = &self.plan.settings.augmentation;
         let transform = match augmentation.train_transform(image_size, input.evaluation) {
-            Some(transform) => Transform::Train(transform),
+            Some(transform) => Transform::Train(TrainTransform {
+                mixing: self.plan.settings.mixing(),
+                ..transform
+            }),
             None => Transform::Eval(eval_transform(image_size, input.evaluation)),
         };
         let settings = self.loader_settings();

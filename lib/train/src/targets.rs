@@ -14,14 +14,35 @@ pub fn smoothed(
     dtype: DType,
     device: &Device,
 ) -> Result<Tensor> {
-    let mut rows = vec![smoothing / classes as f64; labels.len() * classes];
-    for (row, &label) in rows.chunks_exact_mut(classes).zip(labels) {
-        match row.get_mut(label as usize) {
-            Some(value) => *value += 1.0 - smoothing,
-            None => candle_core::bail!("label {label} of a data set of {classes} classes"),
+    mixed(labels.iter().map(|&label| (label, label, 1.0)), classes, smoothing, dtype, device)
+}
+
+/// The same for labels of mixed images, each its own, its partner's, and the share that its own has (Zhang et al., 2018,
+/// equation 1): the target is mixed as the images are.
+///
+/// # Errors
+/// When a label is out of range.
+pub fn mixed(
+    labels: impl Iterator<Item = (u32, u32, f32)>,
+    classes: usize,
+    smoothing: f64,
+    dtype: DType,
+    device: &Device,
+) -> Result<Tensor> {
+    let mut rows = Vec::new();
+    for (label, partner, share) in labels {
+        let start = rows.len();
+        rows.resize(start + classes, smoothing / classes as f64);
+        let (sharp, share) = (1.0 - smoothing, f64::from(share));
+        for (label, part) in [(label, sharp * share), (partner, sharp * (1.0 - share))] {
+            match rows[start..].get_mut(label as usize) {
+                Some(value) => *value += part,
+                None => candle_core::bail!("label {label} of a data set of {classes} classes"),
+            }
         }
     }
-    Tensor::from_vec(rows, (labels.len(), classes), device)?.to_dtype(dtype)
+    let images = rows.len() / classes;
+    Tensor::from_vec(rows, (images, classes), device)?.to_dtype(dtype)
 }
 
 /// The target of a distilled step: `(rho * soft + (2 - rho) * hard) / 2`. Cross-entropy is linear in its target, so
@@ -53,6 +74,16 @@ mod tests {
         assert!((rows[0][2] - 0.925).abs() < 1e-15 && (rows[0][0] - 0.025).abs() < 1e-15);
         let mixed: Vec<Vec<f64>> = distilled(&hard, &hard, 0.3).unwrap().to_vec2().unwrap();
         assert!((mixed[1].iter().sum::<f64>() - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn labels_are_mixed_as_images_are() {
+        let labels = [(2, 0, 0.75), (1, 1, 0.25)].into_iter();
+        let rows = mixed(labels, 4, 0.2, DType::F64, &Device::Cpu).unwrap();
+        let exact = [[0.25, 0.05, 0.65, 0.05], [0.05, 0.85, 0.05, 0.05]];
+        for (row, exact) in rows.to_vec2::<f64>().unwrap().iter().zip(exact) {
+            assert!(row.iter().zip(exact).all(|(v, e)| (v - e).abs() < 1e-12), "{row:?}");
+        }
     }
 
     #[test]

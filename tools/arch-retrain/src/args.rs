@@ -75,10 +75,16 @@ struct Settings {
     /// Dropout before the classifier
     #[arg(long, value_name = "SHARE")]
     dropout: Option<f64>,
+    /// Alpha of mixup; 0 for none
+    #[arg(long, value_name = "ALPHA")]
+    mixup: Option<f64>,
+    /// Alpha of cutmix; 0 for none
+    #[arg(long, value_name = "ALPHA")]
+    cutmix: Option<f64>,
     /// Decay of the average of weights; 0 for none
     #[arg(long, value_name = "DECAY")]
     ema_decay: Option<f64>,
-    /// Augmentation: basic or none
+    /// Augmentation: full, basic or none
     #[arg(long, value_name = "KIND")]
     augment: Option<String>,
     /// How training images are cut: resized-crop or pad-crop

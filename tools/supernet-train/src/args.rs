@@ -82,7 +82,7 @@ struct Settings {
     /// How often operators are drawn: uniform, board, or one weight per operator (in --config)
     #[arg(long, value_name = "PRIOR")]
     prior: Option<String>,
-    /// Augmentation: basic or none
+    /// Augmentation: full, basic or none
     #[arg(long, value_name = "KIND")]
     augment: Option<String>,
     /// How training images are cut: resized-crop or pad-crop

@@ -3,6 +3,7 @@
 use super::{check, check_count, check_range};
 use crate::TrainError;
 use cream_arch::{EvaluationTransform, Interpolation};
+use cream_data::transform::RandAugment;
 use cream_data::{EvalTransform, Filter, TrainCrop, TrainInterpolation, TrainTransform};
 use serde::{Deserialize, Serialize};
 
@@ -24,13 +25,15 @@ pub enum Augment {
     None,
     /// Random crop, flip, colour jitter and erasing.
     Basic,
+    /// The same with RandAugment after the flip.
+    Full,
 }
 
 /// Augmentation of training images, shared by search and retraining.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Augmentation {
-    /// `basic` or `none`.
+    /// `full`, `basic` or `none`.
     pub augment: Augment,
     /// `resized-crop` or `pad-crop`; by default what fits the evaluation transform.
     pub transform: Option<CropKind>,
@@ -40,6 +43,10 @@ pub struct Augmentation {
     pub shift: usize,
     /// Probability of a horizontal flip.
     pub flip: f64,
+    /// Operations of RandAugment that are drawn for every image, if `augment` is `full`.
+    pub rand_operations: usize,
+    /// Mean magnitude of these operations, of 10.
+    pub rand_magnitude: f64,
     /// Brightness, contrast and saturation are scaled by up to 1 +- this.
     pub colour_jitter: f64,
     /// Probability of erasing a rectangle.
@@ -54,6 +61,8 @@ impl Default for Augmentation {
             scale: [0.08, 1.0],
             shift: 4,
             flip: 0.5,
+            rand_operations: 2,
+            rand_magnitude: 9.0,
             colour_jitter: 0.4,
             erasing: 0.2,
         }
@@ -72,6 +81,8 @@ impl Augmentation {
         })?;
         check_count("shift", self.shift, 0..=4096)?;
         check_range("flip", self.flip, 0.0..=1.0)?;
+        check_count("rand-operations", self.rand_operations, 1..=16)?;
+        check_range("rand-magnitude", self.rand_magnitude, 0.0..=10.0)?;
         check_range("colour-jitter", self.colour_jitter, 0.0..=1.0)?;
         check_range("erasing", self.erasing, 0.0..=1.0)
     }
@@ -106,7 +117,11 @@ impl Augmentation {
         Some(TrainTransform {
             crop,
             flip,
-            rand_augment: None,
+            rand_augment: (self.augment == Augment::Full).then(|| RandAugment {
+                operations: self.rand_operations,
+                magnitude: self.rand_magnitude,
+                ..RandAugment::default()
+            }),
             colour_jitter,
             erasing,
             mixing: None,

@@ -1,13 +1,14 @@
 //! The settings of a retraining.
 
 use super::{
-    Augmentation, REFERENCE_BATCH, check, check_count, check_loop, check_positive, check_range,
-    check_share,
+    Augment, Augmentation, REFERENCE_BATCH, check, check_count, check_loop, check_positive,
+    check_range, check_share,
 };
 use crate::TrainError;
 use crate::optimizer::{Kind, Rule};
 use crate::run_folder::Retention;
 use crate::schedule::{Schedule, Shape};
+use cream_data::mix::Mixing;
 use serde::{Deserialize, Serialize};
 
 /// What a network is retrained with.
@@ -50,6 +51,10 @@ pub struct RetrainSettings {
     pub label_smoothing: f64,
     /// Dropout before the classifier.
     pub dropout: f64,
+    /// Alpha of mixup, whose shares are drawn from Beta(alpha, alpha); 0 for none.
+    pub mixup: f64,
+    /// Alpha of cutmix; 0 for none. With both, every batch has either.
+    pub cutmix: f64,
     /// Decay of the average of weights; 0 for none.
     pub ema_decay: f64,
     /// Shorten the average at the start of a run.
@@ -100,6 +105,8 @@ impl Default for RetrainSettings {
             weight_decay: 1e-5,
             label_smoothing: 0.1,
             dropout: 0.2,
+            mixup: 0.0,
+            cutmix: 0.0,
             ema_decay: 0.9999,
             ema_warmup: false,
             clip_gradient: 0.0,
@@ -112,7 +119,11 @@ impl Default for RetrainSettings {
             threads: None,
             workers: 1,
             device: "auto".to_owned(),
-            augmentation: Augmentation { colour_jitter: 0.0, ..Augmentation::default() },
+            augmentation: Augmentation {
+                augment: Augment::Full,
+                colour_jitter: 0.0,
+                ..Augmentation::default()
+            },
         }
     }
 }
@@ -145,6 +156,12 @@ impl RetrainSettings {
         }
     }
 
+    /// How batches are mixed, if they are.
+    pub fn mixing(&self) -> Option<Mixing> {
+        let Self { mixup, cutmix, .. } = *self;
+        (mixup > 0.0 || cutmix > 0.0).then(|| Mixing { mixup, cutmix, ..Mixing::default() })
+    }
+
     /// Epochs with cool-down.
     pub fn total_epochs(&self) -> usize {
         self.epochs + if self.schedule == Shape::Cosine { self.cooldown_epochs } else { 0 }
@@ -169,6 +186,14 @@ impl RetrainSettings {
         check_positive("epsilon", self.epsilon)?;
         check_share("label-smoothing", self.label_smoothing)?;
         check_share("dropout", self.dropout)?;
+        for (key, alpha) in [("mixup", self.mixup), ("cutmix", self.cutmix)] {
+            check(alpha == 0.0 || (0.01..=100.0).contains(&alpha), || {
+                format!("{key} is {alpha}; give 0 for none, or 0.01 to 100")
+            })?;
+        }
+        check(self.mixing().is_none() || self.augmentation.augment != Augment::None, || {
+            "mixup and cutmix need augmentation; give augment = \"basic\" or \"full\"".to_owned()
+        })?;
         check_share("momentum", self.momentum)?;
         check_share("alpha", self.alpha)?;
         check_share("ema-decay", self.ema_decay)?;
