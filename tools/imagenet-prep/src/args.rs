@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser};
+use clap::{Args, Parser, Subcommand};
 use cream_cli::ReportArgs;
 use cream_cli::config::{Resolved, resolve};
 use cream_cli::progress::Style;
@@ -19,11 +19,16 @@ use crate::{EXAMPLES, HELP};
 #[derive(Debug, Parser)]
 #[command(name = "imagenet-prep", version = VERSION, about = "Turns image data into shards")]
 #[command(long_about = HELP, after_long_help = EXAMPLES)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// Folder with class folders, archives, parquet, list or IDX files, or a tar
-    src: PathBuf,
+    #[arg(required = true)]
+    src: Option<PathBuf>,
     /// Folder for the shards; made if missing
-    out: PathBuf,
+    #[arg(required = true)]
+    out: Option<PathBuf>,
     #[command(flatten)]
     flags: Flags,
     /// Replace the shards that OUT holds
@@ -40,6 +45,32 @@ pub struct Cli {
     pub print_config: bool,
     #[command(flatten)]
     report: ReportArgs,
+}
+
+/// What is done with shards that are there.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Compare every file of a set with its checksum
+    Verify(VerifyArgs),
+}
+
+/// `verify`: which set, and how.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Folder of shards
+    pub out: PathBuf,
+    /// Threads that read [default: the number of processors]
+    #[arg(long, value_name = "N")]
+    workers: Option<u64>,
+    #[command(flatten)]
+    pub report: ReportArgs,
+}
+
+impl VerifyArgs {
+    /// Threads, checked.
+    pub fn workers(&self) -> Result<usize, Failure> {
+        workers(self.workers)
+    }
 }
 
 /// Settings as given by flags.
@@ -158,20 +189,17 @@ impl Options {
         let s = settings.clone();
         let shrink = shrink(&s)?;
         let choice = Choice {
-            src: cli.src.clone(),
+            src: given(&cli.src, "SRC")?,
             seed: s.seed,
             val_share: s.val_share.map(|value| share("val-share", value, 0.9)).transpose()?,
             per_class: some_count("per-class", s.per_class)?,
             val_per_class: some_count("val-per-class", s.val_per_class)?,
             classes: class_choice(s.classes, s.random_classes)?,
-            workers: match s.workers {
-                Some(number) => count("workers", number, 256)?,
-                None => std::thread::available_parallelism().map_or(1, usize::from).min(256),
-            },
+            workers: workers(s.workers)?,
         };
         Ok(Self {
             choice,
-            out: cli.out.clone(),
+            out: given(&cli.out, "OUT")?,
             overwrite: cli.overwrite,
             no_space_check: cli.no_space_check,
             shrink,
@@ -194,6 +222,18 @@ pub fn inputs(listing: &Listing, options: &Options) -> Value {
     inputs.insert("quality".to_owned(), json!(options.shrink.map(|shrink| shrink.quality)));
     inputs.insert("shard_bytes".to_owned(), json!(options.shard_bytes));
     Value::Object(inputs)
+}
+
+/// Required unless there is a subcommand, which clap sees to.
+fn given(path: &Option<PathBuf>, name: &str) -> Result<PathBuf, Failure> {
+    path.clone().ok_or_else(|| Failure::input(format!("{name} is missing; see --help")))
+}
+
+fn workers(given: Option<u64>) -> Result<usize, Failure> {
+    match given {
+        Some(number) => count("workers", number, 256),
+        None => Ok(std::thread::available_parallelism().map_or(1, usize::from).min(256)),
+    }
 }
 
 fn shrink(settings: &Settings) -> Result<Option<Shrink>, Failure> {

@@ -7,6 +7,7 @@ mod prepare;
 mod resume;
 mod space;
 mod summary;
+mod verify;
 mod write;
 
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 use cream_cli::Failure;
 use imagenet_prep::source;
 
-use args::{Cli, Options};
+use args::{Cli, Command, Options};
 
 /// The first page of the manual.
 const HELP: &str = "\
@@ -58,6 +59,7 @@ Examples:
   imagenet-prep photos shards/photos --val-share 0.2 --seed 1
   imagenet-prep /data/imagenet shards/small --short-side 160 --quality 95
   imagenet-prep /data/imagenet shards/ranking --random-classes 100 --per-class 250 --val-per-class 50
+  imagenet-prep verify shards/imagenet
 
 Settings come from flags, then CREAM_* variables, then --config FILE.toml, then defaults.
 Exit status: 0 done or up to date; 1 the run failed; 2 the command line, a setting or SRC was wrong.";
@@ -67,6 +69,9 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
+    if let Some(Command::Verify(args)) = &cli.command {
+        return verify::run(args);
+    }
     let resolved = cli.resolve()?;
     if cli.print_config {
         return cream_cli::write_stdout(resolved.print());
