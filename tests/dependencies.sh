@@ -47,7 +47,7 @@ allow imagenet-shaped cream-data cream-cli
 allow loader-bench cream-data cream-cli
 
 # Calls every reader there is.
-allow cream-malformed cream-train cream-arch cream-data cream-nn cream-cli candle-core
+allow cream-malformed imagenet-prep cream-train cream-arch cream-data cream-nn cream-cli candle-core
 
 # A check that finds nothing must not pass because the tree could not be read.
 cargo tree --locked --package cream-nn --edges normal --prefix none | grep '^candle-core ' >/dev/null ||

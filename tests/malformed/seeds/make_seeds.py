@@ -5,6 +5,7 @@ them, as `found-*`, and are not written here.
 """
 
 import copy
+import gzip
 import hashlib
 import io
 import json
@@ -437,6 +438,107 @@ def images():
     put("header-only.jpg", jpeg[:200])
 
 
+def tar_of(members, format=tarfile.USTAR_FORMAT):
+    """A tar of (name, content or type of link, extra fields)."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=format) as tar:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            if isinstance(content, bytes) and len(content) == 1:
+                info.type = content
+                tar.addfile(info)
+            else:
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+    # One empty block ends it; the rest is of no use here.
+    content = out.getvalue().rstrip(b"\0")
+    return content + b"\0" * (-len(content) % 512 + 512)
+
+
+def meta_mat(compress):
+    def element(kind, data):
+        return struct.pack("<II", kind, len(data)) + data + b"\0" * (-len(data) % 8)
+
+    def matrix(kind, name, *content):
+        head = element(6, struct.pack("<II", kind, 0)) + element(5, struct.pack("<ii", 1, 1))
+        return element(14, head + element(1, name) + b"".join(content))
+
+    names = b"".join(name.ljust(16, b"\0") for name in (b"ILSVRC2012_ID", b"WNID", b"words"))
+    fields = [matrix(6, b"", element(9, struct.pack("<d", 1))),
+              matrix(4, b"", element(16, b"n01440764")),
+              matrix(4, b"", element(4, "tench".encode("utf-16-le")))]
+    synsets = matrix(2, b"synsets", struct.pack("<HHI", 5, 4, 16), element(1, names), *fields)
+    if compress:
+        packed = zlib.compress(synsets)
+        synsets = struct.pack("<II", 15, len(packed)) + packed
+    return b"MATLAB".ljust(124) + b"\0\1IM" + synsets
+
+
+def archives():
+    def put(name, content):
+        write("archive", name, content)
+
+    image = png(1, 1, b"\x10")
+    folders = [("train/ant/1.png", image), ("val/ant/2.png", image)]
+    put("class-folders.tar", tar_of(folders))
+    put("tar-of-tars.tar", tar_of([("n01440764.tar", tar_of([("1.JPEG", image)]))]))
+    long = "ant/" + "x" * 120 + ".png"
+    put("gnu-long-name.tar", tar_of([(long, image)], tarfile.GNU_FORMAT))
+    put("pax-long-name.tar", tar_of([("ant/\u00e9" + "x" * 120 + ".png", image)], tarfile.PAX_FORMAT))
+    put("links.tar", tar_of([("ant/1.png", image), ("ant/2.png", b"2"), ("ant/3.png", b"1")]))
+    put("escape.tar", tar_of([("ant/1.png", image), ("../../ant/2.png", image)]))
+    put("no-images.tar", tar_of([("readme", b"text")]))
+    put("cut.tar", tar_of(folders)[:1200])
+    whole = bytearray(tar_of(folders))
+    whole[124:136] = b"\x80" + b"\0" * 3 + b"\x7f" * 8
+    put("huge-size.tar", bytes(whole))
+    whole[124:136] = b"\xff" * 12
+    put("negative-size.tar", bytes(whole))
+    put("wrong-checksum.tar", tar_of(folders).replace(b"0000644", b"0000645", 1))
+    truth = ("kit/data/ILSVRC2012_validation_ground_truth.txt", b"1\n1\n")
+    for name, compress in (("devkit.tar", False), ("devkit-deflated.tar", True)):
+        put(name, tar_of([("kit/data/meta.mat", meta_mat(compress)), truth]))
+    kit = tar_of([("kit/data/meta.mat", meta_mat(False)), truth])
+    put("devkit.tar.gz", gzip.compress(kit, mtime=0))
+    put("devkit-bomb.tar.gz", gzip.compress(b"\0" * (80 << 20), mtime=0))
+
+
+def idx_files():
+    def put(name, content):
+        write("idx", name, content)
+
+    header = struct.pack(">IIII", 0x803, 2, 2, 3)
+    put("two-images", header + bytes(12))
+    put("two-images.gz", gzip.compress(header + bytes(12), mtime=0))
+    put("no-images", struct.pack(">IIII", 0x803, 0, 2, 3))
+    put("one-too-few", header + bytes(11))
+    put("one-too-many", header + bytes(13))
+    put("huge", struct.pack(">IIII", 0x803, 2**32 - 1, 2**32 - 1, 2**32 - 1))
+    put("four-gigabytes", struct.pack(">IIII", 0x803, 1, 2**16, 2**16))
+    put("labels", struct.pack(">II", 0x801, 2) + bytes(2))
+    put("header-cut", header[:10])
+    put("magic-alone", header[:4])
+    put("cut.gz", gzip.compress(header + bytes(12), mtime=0)[:-9])
+    put("nothing", b"")
+
+
+def list_files():
+    def put(name, content):
+        write("list", name, content)
+
+    put("two-lines.csv", "path,label\na.png,1\nb.png,2\n")
+    put("other-order.csv", " label , path \n1,a.png\n")
+    put("more-columns.csv", "path,width,label\na.png,3,ant\n")
+    put("quoted.csv", 'path,label\n"a, b.png","ant ""x"""\n')
+    put("quote-open.csv", 'path,label\n"a.png,ant\n')
+    put("no-label.csv", "path,class\na.png,1\n")
+    put("empty-path.csv", "path,label\n,1\n")
+    put("one-field-more.csv", "path,label\na.png,1,2\n")
+    put("not-utf-8.csv", b"path,label\ncaf\xe9.png,caf\xe9\n")
+    put("carriage-returns.csv", "path,label\r\na.png,1\r\n")
+    put("no-lines.csv", "path,label\n")
+    put("nothing.csv", "")
+
 if __name__ == "__main__":
     architectures()
     boards()
@@ -444,3 +546,6 @@ if __name__ == "__main__":
     tensors()
     shard_sets()
     images()
+    archives()
+    idx_files()
+    list_files()

@@ -11,6 +11,7 @@ mod board;
 mod config;
 mod images;
 mod shards;
+mod sources;
 mod tensors;
 
 pub use architecture::architecture;
@@ -18,4 +19,5 @@ pub use board::board;
 pub use config::config;
 pub use images::image;
 pub use shards::shards;
+pub use sources::{archive, idx, list, parquet};
 pub use tensors::tensors;

@@ -10,7 +10,7 @@ use std::time::Instant;
 /// Readings of damaged copies per seed.
 const DAMAGED: usize = 200;
 /// Longest seed that is read damaged too.
-const DAMAGED_BYTES: usize = 2_500;
+const DAMAGED_BYTES: usize = 2_600;
 
 /// Reads every seed of `target`, each at every length and with single bytes changed, in steps that
 /// keep to [`DAMAGED`] of either.
@@ -54,6 +54,11 @@ fn architectures() {
 }
 
 #[test]
+fn archives() {
+    replay("archive", cream_malformed::archive);
+}
+
+#[test]
 fn boards() {
     replay("board", cream_malformed::board);
 }
@@ -64,8 +69,23 @@ fn configs() {
 }
 
 #[test]
+fn idx_files() {
+    replay("idx", cream_malformed::idx);
+}
+
+#[test]
 fn images() {
     replay("image", cream_malformed::image);
+}
+
+#[test]
+fn list_files() {
+    replay("list", cream_malformed::list);
+}
+
+#[test]
+fn parquet_files() {
+    replay("parquet", cream_malformed::parquet);
 }
 
 #[test]

@@ -165,7 +165,10 @@ impl Listed {
     }
 
     /// The same with the classes in the order of their names.
-    fn numbered(self) -> Result<Found, String> {
+    ///
+    /// # Errors
+    /// The broken rule.
+    pub(super) fn numbered(self) -> Result<Found, String> {
         if self.train.is_empty() {
             return Err(
                 "no images in class folders and no tars of classes; see imagenet-prep --help"

@@ -117,34 +117,50 @@ fn part(src: &Path, name: &str) -> Result<(Arc<IdxImages>, Vec<u8>), Failure> {
 
 /// The dimensions and values of a file.
 fn read<const D: usize>(path: &Path) -> Result<([usize; D], Vec<u8>), Failure> {
-    let file = BufReader::new(File::open(path).map_err(|error| fault(path, error))?);
+    let file = File::open(path).map_err(|error| fault(path, error))?;
     let gzipped = path.extension().is_some_and(|extension| extension == "gz");
-    let mut stream: Box<dyn Read> =
-        if gzipped { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    parse(BufReader::new(file), gzipped).map_err(|reason| fault(path, reason))
+}
+
+/// The dimensions and values that a file's bytes state.
+///
+/// # Errors
+/// The broken rule.
+pub fn parse<const D: usize>(
+    file: impl Read,
+    gzipped: bool,
+) -> Result<([usize; D], Vec<u8>), String> {
+    let mut plain;
+    let mut unpacked;
+    let stream: &mut dyn Read = if gzipped {
+        unpacked = MultiGzDecoder::new(file);
+        &mut unpacked
+    } else {
+        plain = file;
+        &mut plain
+    };
     let mut word = [0; 4];
     let mut next = || stream.read_exact(&mut word).map(|()| word);
-    let magic = next().map_err(|error| fault(path, format!("no IDX header: {error}")))?;
+    let magic = next().map_err(|error| format!("no IDX header: {error}"))?;
     if magic != [0, 0, 8, D as u8] {
         let found = u32::from_be_bytes(magic);
-        let reason = format!("magic number {found:#010x}, not {:#010x}", 0x800 + D);
-        return Err(fault(path, reason));
+        return Err(format!("magic number {found:#010x}, not {:#010x}", 0x800 + D));
     }
     let mut dimensions = [0_usize; D];
     for dimension in &mut dimensions {
-        let word = next().map_err(|error| fault(path, format!("no IDX header: {error}")))?;
+        let word = next().map_err(|error| format!("no IDX header: {error}"))?;
         *dimension = u32::from_be_bytes(word) as usize;
     }
     let promised = dimensions.iter().try_fold(1_u64, |size, &d| size.checked_mul(d as u64));
     let Some(promised) = promised.filter(|&size| size <= MAX_VALUES) else {
-        let reason = format!("dimensions {dimensions:?} make more than {MAX_VALUES} values");
-        return Err(fault(path, reason));
+        return Err(format!("dimensions {dimensions:?} make more than {MAX_VALUES} values"));
     };
     // Memory grows with what is there, not with what is promised.
     let mut values = Vec::new();
-    stream.take(promised + 1).read_to_end(&mut values).map_err(|error| fault(path, error))?;
+    stream.take(promised + 1).read_to_end(&mut values).map_err(|error| error.to_string())?;
     if values.len() as u64 != promised {
         let found = if values.len() as u64 > promised { "more" } else { "fewer" };
-        return Err(fault(path, format!("{found} than the {promised} values it promises")));
+        return Err(format!("{found} than the {promised} values it promises"));
     }
     Ok((dimensions, values))
 }

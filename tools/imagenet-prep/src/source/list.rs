@@ -1,6 +1,7 @@
 //! List files: `train.csv` and `val.csv` with the columns `path` and `label`.
 
 use std::ffi::OsStr;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ const VAL: &str = "val.csv";
 const MAX_LIST_BYTES: u64 = 1 << 31;
 
 /// A line of a list: path and label.
-type Entry = (Vec<u8>, String);
+pub type Entry = (Vec<u8>, String);
 
 /// Lists what the list files of `src` name.
 pub fn find(src: &Path) -> Result<Found, Failure> {
@@ -61,32 +62,36 @@ fn read(path: &Path) -> Result<Vec<Entry>, Failure> {
     if size > MAX_LIST_BYTES {
         return Err(fault(path, format!("{size} bytes, more than {MAX_LIST_BYTES}")));
     }
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::Headers)
-        .from_path(path)
-        .map_err(|error| fault(path, error))?;
-    let header = reader.byte_headers().map_err(|error| fault(path, error))?.clone();
+    let file = std::fs::File::open(path).map_err(|error| fault(path, error))?;
+    parse(file).map_err(|reason| fault(path, reason))
+}
+
+/// The lines of a list.
+///
+/// # Errors
+/// The broken rule.
+pub fn parse(file: impl Read) -> Result<Vec<Entry>, String> {
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(file);
+    let header = reader.byte_headers().map_err(|error| error.to_string())?.clone();
     let column = |name: &str| {
         let place = header.iter().position(|field| field == name.as_bytes());
-        place.ok_or_else(|| {
-            fault(path, format!("no column {name}: the first line must name path and label"))
-        })
+        place.ok_or_else(|| format!("no column {name}: the first line must name path and label"))
     };
     let (path_column, label_column) = (column("path")?, column("label")?);
     let mut entries = Vec::new();
     for record in reader.byte_records() {
-        let record = record.map_err(|error| fault(path, error))?;
+        let record = record.map_err(|error| error.to_string())?;
         let line = record.position().map_or(0, csv::Position::line);
         let field = |column: usize, name: &str| match record.get(column) {
             Some(field) if !field.is_empty() => Ok(field),
-            _ => Err(fault(path, format!("line {line}: empty {name}"))),
+            _ => Err(format!("line {line}: empty {name}")),
         };
         let label = std::str::from_utf8(field(label_column, "label")?)
-            .map_err(|_| fault(path, format!("line {line}: the label is not UTF-8")))?;
+            .map_err(|_| format!("line {line}: the label is not UTF-8"))?;
         entries.push((field(path_column, "path")?.to_vec(), label.trim().to_owned()));
     }
     if entries.is_empty() {
-        return Err(fault(path, "no images; add lines with path and label"));
+        return Err("no images; add lines with path and label".to_owned());
     }
     Ok(entries)
 }

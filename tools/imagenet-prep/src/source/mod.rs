@@ -8,6 +8,7 @@ mod item;
 mod list;
 mod matlab;
 mod parquet;
+pub mod readers;
 mod select;
 mod stored;
 mod tar;

@@ -140,6 +140,16 @@ pub fn find(src: &Path) -> Result<Found, Failure> {
     Ok(found)
 }
 
+/// The rows of one file.
+///
+/// # Errors
+/// The broken rule.
+pub fn rows(file: Arc<dyn Stored>, name: &str) -> Result<Vec<Item>, String> {
+    let mut items = Vec::new();
+    Rows::default().file("train", &mut 0, file, name, &mut items)?;
+    Ok(items)
+}
+
 /// What the files say together.
 #[derive(Default)]
 struct Rows {

@@ -1,0 +1,3 @@
+//! List files.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| cream_malformed::list(bytes));

@@ -1,0 +1,3 @@
+//! Parquet files.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| cream_malformed::parquet(bytes));
