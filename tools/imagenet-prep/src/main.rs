@@ -49,7 +49,7 @@ shards that are finished. Before it writes, it tries a few images to learn how m
 take, and refuses to begin where there is less.
 
 Memory is bounded: for each worker one image being decoded and made smaller, and at most 32 encoded
-ones waiting to be written; beside that some 250 bytes for each image of the set.";
+ones waiting to be written; beside that some 350 bytes for each image of the set.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -59,7 +59,7 @@ Examples:
   imagenet-prep photos shards/photos --val-share 0.2 --seed 1
   imagenet-prep /data/imagenet shards/small --short-side 160 --quality 95
   imagenet-prep /data/imagenet shards/ranking --random-classes 100 --per-class 250 --val-per-class 50
-  imagenet-prep verify shards/imagenet
+  imagenet-prep verify shards/imagenet          (a source called verify is given as ./verify)
 
 Settings come from flags, then CREAM_* variables, then --config FILE.toml, then defaults.
 Exit status: 0 done or up to date; 1 the run failed; 2 the command line, a setting or SRC was wrong.";

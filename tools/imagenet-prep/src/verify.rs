@@ -33,18 +33,18 @@ pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
         work,
         |number, fault| {
             progress.advance(1);
-            broken.extend(fault.map(|fault| format!("{}: {fault}\n", files[number].file)));
+            broken.extend(fault.map(|fault| (&*files[number].file, fault)));
             Ok(())
         },
     )?;
     progress.finish();
-    write_stdout(broken.concat())?;
+    let lines = broken.iter().map(|(file, fault)| format!("{file}: {fault}\n"));
+    write_stdout(lines.collect::<String>())?;
     let out = args.out.display();
-    if let Some(first) = broken.first() {
+    if let Some((first, _)) = broken.first() {
         let (count, of) = (broken.len(), files.len());
-        let first = first.split(':').next().unwrap_or_default();
         return Err(Failure::input(format!(
-            "{out}: {count} of {of} files are broken, the first {first}; copy them again or make the set \
+            "{out}: broken files: {count} of {of}, the first {first}; copy them again or make the set \
              anew with --overwrite"
         )));
     }

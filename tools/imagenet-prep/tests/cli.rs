@@ -2,6 +2,8 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // test code
 
+mod made;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -9,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use cream_data::{ShardSet, Split, decode};
+use made::content;
 use tempfile::TempDir;
 
 fn tests_folder() -> PathBuf {
@@ -44,17 +47,6 @@ fn bad(status: i32, src: &Path, out: &Path, flags: &[&str]) -> String {
     let errors: Vec<&str> = text.lines().filter(|l| l.starts_with("imagenet-prep: ")).collect();
     assert_eq!(errors.len(), 1, "{text}");
     errors[0].to_owned()
-}
-
-/// Every file of a folder with its content.
-fn content(dir: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut files: Vec<(String, Vec<u8>)> = fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap())
-        .map(|e| (e.file_name().into_string().unwrap(), fs::read(e.path()).unwrap()))
-        .collect();
-    files.sort();
-    files
 }
 
 fn png(value: u8) -> Vec<u8> {

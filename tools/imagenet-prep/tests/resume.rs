@@ -2,6 +2,8 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // test code
 
+mod made;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,6 +12,7 @@ use std::time::{Duration, Instant};
 use cream_data::encode::encode;
 use cream_data::keyed::{Key, Purpose, below};
 use cream_data::{ImageKind, RgbImage, ShardSet, Split};
+use made::content;
 use tempfile::TempDir;
 
 /// Images of each of two classes, so many that there are several shards of a MiB.
@@ -30,17 +33,6 @@ fn good(src: &Path, out: &Path, flags: &[&str]) -> String {
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{text}");
     text
-}
-
-/// Every file of a folder with its content.
-fn content(dir: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut files: Vec<(String, Vec<u8>)> = fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap())
-        .map(|e| (e.file_name().into_string().unwrap(), fs::read(e.path()).unwrap()))
-        .collect();
-    files.sort();
-    files
 }
 
 /// Noise over a soft ground: a JPEG of it is large and quick to make.

@@ -53,7 +53,7 @@ fn every_broken_file_is_named() {
         assert_eq!(lines[1], "val-000000.tar: missing");
         assert!(lines[2].starts_with("val-table.csv: ") && lines[2].contains("bytes, but"));
         let error = text(&output.stderr);
-        assert!(error.contains("files are broken, the first train-000001.tar"), "{error}");
+        assert!(error.contains("the first train-000001.tar;"), "{error}");
     }
 }
 

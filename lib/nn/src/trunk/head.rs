@@ -5,8 +5,8 @@ use super::{Activation, convolution, inference};
 use crate::layers::{Features, Gradients, Head, Pass};
 use crate::ops::buffer::{Buffer, Pooled};
 use crate::ops::element::with_slice;
+use crate::ops::pool;
 use candle_core::{Result, Tensor};
-use rayon::prelude::*;
 
 /// What the backward pass needs.
 pub(super) struct Saved<T: Pooled> {
@@ -35,13 +35,13 @@ pub(super) fn forward<T: Pooled>(
 ) -> Result<(Vec<T>, Saved<T>)> {
     let (mut read, pooled_shape, features) = match &head.features {
         Features::AfterPool(conv) => {
-            let (means, shape) = pool(&x);
+            let (means, shape) = pooled(&x);
             let z = affine(conv, &means)?;
             (activated(conv, &z), shape, SavedFeatures::AfterPool { means, z })
         }
         Features::BeforePool(conv, bn) => {
             let (wide, saved) = convolution::forward(conv, bn, x, pass)?;
-            let (means, shape) = pool(&wide);
+            let (means, shape) = pooled(&wide);
             (means, shape, SavedFeatures::BeforePool(Box::new(saved)))
         }
     };
@@ -54,8 +54,8 @@ pub(super) fn forward<T: Pooled>(
 /// The same with the running statistics.
 pub(super) fn infer<T: Pooled>(head: &Head, x: &Activation<T>, pass: &Pass) -> Result<Vec<T>> {
     let mut read = match &head.features {
-        Features::AfterPool(conv) => activated(conv, &affine(conv, &pool(x).0)?),
-        Features::BeforePool(conv, bn) => pool(&inference::dense(conv, bn, x, pass)?).0,
+        Features::AfterPool(conv) => activated(conv, &affine(conv, &pooled(x).0)?),
+        Features::BeforePool(conv, bn) => pooled(&inference::dense(conv, bn, x, pass)?).0,
     };
     let dropout = factors::<T>(pass, read.len())?;
     scale(&mut read, dropout.as_deref());
@@ -108,35 +108,14 @@ fn scale<T: Pooled>(values: &mut [T], factors: Option<&[T]>) {
 }
 
 /// Means of the images, `[N, C]`; and images, pixels, channels.
-fn pool<T: Pooled>(x: &Activation<T>) -> (Vec<T>, [usize; 3]) {
+fn pooled<T: Pooled>(x: &Activation<T>) -> (Vec<T>, [usize; 3]) {
     let [images, h, w, channels] = x.shape;
-    let scale = T::from_f64(1.0 / (h * w) as f64);
-    let mut means = vec![T::zero(); images * channels];
-    let work = means.par_chunks_mut(channels).zip(x.values.par_chunks(h * w * channels));
-    work.for_each(|(means, image)| {
-        for row in image.chunks_exact(channels) {
-            for (mean, &v) in means.iter_mut().zip(row) {
-                *mean += v;
-            }
-        }
-        for mean in means {
-            *mean *= scale;
-        }
-    });
-    (means, [images, h * w, channels])
+    (pool::forward(&x.values, images, h * w, channels), [images, h * w, channels])
 }
 
-/// The gradient of [`pool`]: every pixel has the same share.
+/// The gradient of [`pooled`].
 fn spread<T: Pooled>(dmeans: &[T], [images, pixels, channels]: [usize; 3]) -> Buffer<T> {
-    let scale = T::from_f64(1.0 / pixels as f64);
     let mut dx = Buffer::new(images * pixels * channels);
-    let work = dx.par_chunks_mut(pixels * channels).zip(dmeans.par_chunks(channels));
-    work.for_each(|(image, dmeans)| {
-        for row in image.chunks_exact_mut(channels) {
-            for (d, &mean) in row.iter_mut().zip(dmeans) {
-                *d = mean * scale;
-            }
-        }
-    });
+    pool::spread(dmeans, pixels, channels, &mut dx);
     dx
 }

@@ -25,6 +25,7 @@ const META: &str = "meta.mat";
 pub struct Devkit {
     /// The synset's number of each validation image, in the order of the images' numbers.
     truth: Vec<u32>,
+    /// In the order of their numbers.
     synsets: Vec<Synset>,
 }
 
@@ -63,10 +64,10 @@ impl Devkit {
         }
         let truth = truth.ok_or_else(|| format!("no data/{TRUTH} in it"))?;
         let meta = meta.ok_or_else(|| format!("no data/{META} in it"))?;
-        Ok(Self {
-            truth: labels(&truth).map_err(|reason| format!("{TRUTH}: {reason}"))?,
-            synsets: synsets(&meta).map_err(|reason| format!("{META}: {reason}"))?,
-        })
+        let truth = labels(&truth).map_err(|reason| format!("{TRUTH}: {reason}"))?;
+        let mut synsets = synsets(&meta).map_err(|reason| format!("{META}: {reason}"))?;
+        synsets.sort_by_key(|synset| synset.id);
+        Ok(Self { truth, synsets })
     }
 
     /// The name of the synset of validation image `number`, counted from 1.
@@ -75,8 +76,10 @@ impl Devkit {
         let id = id.ok_or_else(|| {
             format!("the ground truth has {} images, none of number {number}", self.truth.len())
         })?;
-        let synset = self.synsets.iter().find(|synset| synset.id == *id);
-        synset.map(|found| &*found.wnid).ok_or_else(|| format!("{META} has no synset {id}"))
+        let synset = self.synsets.binary_search_by_key(id, |synset| synset.id);
+        synset
+            .map(|place| &*self.synsets[place].wnid)
+            .map_err(|_| format!("{META} has no synset {id}"))
     }
 
     /// What classes are called, where the kit knows any of them; the others are called by their id.

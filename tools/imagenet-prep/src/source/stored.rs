@@ -72,6 +72,7 @@ impl Stored for OpenFile {
         self.file.read_exact_at(buffer, offset)
     }
 }
+
 /// A file that is opened for each reading: a set may have more files than a process may hold open.
 #[derive(Debug)]
 pub struct NamedFile {

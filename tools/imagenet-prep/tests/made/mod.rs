@@ -13,6 +13,17 @@ pub fn prep(src: &Path, out: &Path, flags: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_imagenet-prep")).args([src, out]).args(flags).output().unwrap()
 }
 
+/// Every file of a folder with its content.
+pub fn content(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<(String, Vec<u8>)> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|e| (e.file_name().into_string().unwrap(), fs::read(e.path()).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
 /// Runs with success.
 pub fn good(src: &Path, out: &Path, flags: &[&str]) -> ShardSet {
     let output = prep(src, out, flags);

@@ -39,7 +39,13 @@ impl CustomOp1 for GlobalAverage {
     }
 }
 
-fn forward<T: Element>(x: &[T], images: usize, pixels: usize, channels: usize) -> Vec<T> {
+/// Means `[N, C]` of images `[N, H * W, C]`.
+pub(crate) fn forward<T: Element>(
+    x: &[T],
+    images: usize,
+    pixels: usize,
+    channels: usize,
+) -> Vec<T> {
     let scale = T::from_f64(1.0 / pixels as f64);
     let per_piece = rows_per_piece(pixels * channels);
     let pieces = map_pieces(images, per_piece, |range| {
@@ -61,9 +67,15 @@ fn forward<T: Element>(x: &[T], images: usize, pixels: usize, channels: usize) -
 }
 
 fn backward<T: Element>(dy: &[T], pixels: usize, channels: usize) -> Vec<T> {
-    let scale = T::from_f64(1.0 / pixels as f64);
     let mut dx = vec![T::zero(); dy.len() * pixels];
-    fill_rows(&mut dx, channels, rows_per_piece(channels), |first, out| {
+    spread(dy, pixels, channels, &mut dx);
+    dx
+}
+
+/// The gradient of the images, of which every pixel has the same share, into `dx`.
+pub(crate) fn spread<T: Element>(dy: &[T], pixels: usize, channels: usize, dx: &mut [T]) {
+    let scale = T::from_f64(1.0 / pixels as f64);
+    fill_rows(dx, channels, rows_per_piece(channels), |first, out| {
         for (i, out) in out.chunks_exact_mut(channels).enumerate() {
             let n = (first + i) / pixels;
             for (o, &d) in out.iter_mut().zip(&dy[n * channels..(n + 1) * channels]) {
@@ -71,7 +83,6 @@ fn backward<T: Element>(dy: &[T], pixels: usize, channels: usize) -> Vec<T> {
             }
         }
     });
-    dx
 }
 
 #[cfg(test)]

@@ -131,6 +131,9 @@ fn piece<T: Element, const N: usize>(
         }
     }
     let len = source_rest.len();
+    if len == 0 {
+        return;
+    }
     let mut source = [T::zero(); BLOCK];
     source[..len].copy_from_slice(source_rest);
     let mut values = [[T::zero(); BLOCK]; N];

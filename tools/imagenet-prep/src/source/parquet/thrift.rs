@@ -125,18 +125,27 @@ impl<'a> Reader<'a> {
             };
             // A field's truth value is its kind.
             let value = match kind {
-                1 | 2 => Value::Number(i64::from(kind == 1)),
+                1 | 2 => {
+                    self.count(depth + 1)?;
+                    Value::Number(i64::from(kind == 1))
+                }
                 _ => self.value(kind, depth + 1)?,
             };
             fields.push((number, value));
         }
     }
 
-    fn value(&mut self, kind: u8, depth: u32) -> Result<Value<'a>, String> {
+    /// One value more, so deep.
+    fn count(&mut self, depth: u32) -> Result<(), String> {
         self.values += 1;
         if depth > MAX_DEPTH || self.values > MAX_VALUES {
             return Err(format!("a header of over {MAX_VALUES} values or {MAX_DEPTH} levels"));
         }
+        Ok(())
+    }
+
+    fn value(&mut self, kind: u8, depth: u32) -> Result<Value<'a>, String> {
+        self.count(depth)?;
         match kind {
             1..=3 => Ok(Value::Number((self.byte()? as i8).into())),
             4..=6 => Ok(Value::Number(self.zigzag()?)),
@@ -162,5 +171,24 @@ impl<'a> Reader<'a> {
             list.push(self.value(header & 0xf, depth + 1)?);
         }
         Ok(Value::List(list))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Truth values take one byte there and many times that here: they count as all values do.
+    #[test]
+    fn values_are_bounded_whatever_they_are() {
+        let mut header = vec![0x11; MAX_VALUES as usize];
+        header.push(0);
+        assert!(structure(&header).is_ok());
+        header.insert(0, 0x11);
+        assert!(structure(&header).unwrap_err().contains("values"));
+        // Lists of lists.
+        assert!(
+            structure(&[[0x19].as_slice(), &[0x19; 64]].concat()).unwrap_err().contains("levels")
+        );
     }
 }
