@@ -28,7 +28,7 @@ pub use cost::{ChoiceCosts, Convention, Cost, LayerCost, LayerKind};
 pub use error::ArchError;
 pub use interval::{FlopsInterval, Shape};
 pub use path::{Path, Reading};
-pub use published::{BASELINES, PUBLISHED, published, published_names};
+pub use published::{BASELINES, PUBLISHED, published, published_file, published_names};
 pub use sampling::PathSampler;
 pub use space::{
     Choice, FirstBlock, Growth, LastBlock, SearchedStage, Space, SpaceTag, SqueezeExciteRule,

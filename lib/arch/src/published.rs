@@ -34,11 +34,19 @@ pub fn published_names() -> impl Iterator<Item = &'static str> {
     PUBLISHED.iter().chain(&BASELINES).map(|(name, _)| *name)
 }
 
-/// A published network or baseline by name.
-pub fn published(name: &str) -> Result<Architecture, ArchError> {
+/// The file of a published network or baseline.
+pub fn published_file(name: &str) -> Option<&'static str> {
     let found = PUBLISHED.iter().chain(&BASELINES).find(|(known, _)| *known == name);
-    match found {
-        Some((_, file)) => Architecture::from_json(file),
+    found.map(|(_, file)| *file)
+}
+
+/// A published network or baseline by name.
+///
+/// # Errors
+/// [`ArchError::UnknownName`], with the names that there are.
+pub fn published(name: &str) -> Result<Architecture, ArchError> {
+    match published_file(name) {
+        Some(file) => Architecture::from_json(file),
         None => Err(ArchError::UnknownName {
             name: name.chars().take(100).collect(),
             known: published_names().collect::<Vec<_>>().join(", "),

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::path::Path;
 
 use anyhow::{Context, anyhow};
 
@@ -26,6 +27,22 @@ pub fn read_text(path: &str, limit: u64) -> Result<String, Failure> {
         .and_then(|file| bounded(file, limit))
         .with_context(|| path.to_owned())
         .or_input()
+}
+
+/// Reads a text as [`read_text`] does; where there is no file of that name, takes the one that comes with the program
+/// under it, if `shipped` knows one.
+///
+/// # Errors
+/// Those of [`read_text`].
+pub fn read_or_shipped(
+    path: &str,
+    limit: u64,
+    shipped: impl Fn(&str) -> Option<&'static str>,
+) -> Result<String, Failure> {
+    match shipped(path) {
+        Some(text) if !Path::new(path).exists() => Ok(text.to_owned()),
+        _ => read_text(path, limit),
+    }
 }
 
 fn bounded(source: impl Read, limit: u64) -> anyhow::Result<String> {
@@ -66,6 +83,20 @@ mod tests {
         let error = bounded(&b"abcde"[..], 4).unwrap_err().to_string();
         assert!(error.contains("larger than the 4 bytes"), "{error}");
         assert_eq!(bounded(&b"ab"[..], u64::MAX).unwrap(), "ab");
+    }
+
+    #[test]
+    fn a_file_comes_before_what_is_shipped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("43");
+        let path = path.to_str().unwrap();
+        let read = || read_or_shipped(path, 100, |name| (name == path).then_some("shipped"));
+        assert_eq!(read().unwrap(), "shipped");
+        assert!(
+            message(read_or_shipped(path, 100, |_| None).unwrap_err()).contains("No such file")
+        );
+        fs::write(path, "own").unwrap();
+        assert_eq!(read().unwrap(), "own");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! - [`main`] runs a tool, prints `tool: what: why` on one line and sets the exit status;
 //!   [`Failure`] says which status, [`OrFail`] puts it on any `Result`.
 //! - [`parse`] reads the command line, and prints completions and the man page where those are asked for.
-//! - [`read_text`] and [`write_stdout`] read and write what tools exchange.
+//! - [`read_text`], [`read_or_shipped`] and [`write_stdout`] read and write what tools exchange.
 //! - [`config`] resolves settings from flags, environment, file and defaults.
 //! - [`progress`] reports long work on standard error.
 //! - [`interrupt`] notes signals, so that long work can end in good order.
@@ -23,7 +23,7 @@ mod run_args;
 
 pub use command_line::parse;
 pub use failure::{Failure, OrFail, UNFINISHED, main};
-pub use files::{read_text, write_stdout};
+pub use files::{read_or_shipped, read_text, write_stdout};
 pub use run_args::{ReportArgs, RunArgs};
 
 /// What every tool's `--version` says after its name: the version of the package family and the commit

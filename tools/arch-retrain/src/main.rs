@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use candle_core::Tensor;
-use cream_arch::{Architecture, EvaluationTransform};
+use cream_arch::{Architecture, EvaluationTransform, published_file};
 use cream_cli::config::Resolved;
-use cream_cli::{Failure, OrFail, interrupt, read_text, write_stdout};
+use cream_cli::{Failure, OrFail, interrupt, read_or_shipped, write_stdout};
 use cream_data::ShardSet;
-use cream_nn::Contents;
+use cream_nn::{Contents, rename_foreign};
 use cream_train::intact::check_shards;
 use cream_train::retrain::{RetrainPlan, retrain};
 use cream_train::run_folder::RunFolder;
@@ -43,7 +43,8 @@ fn train(args: &Args, resolved: &Resolved<RetrainSettings>) -> Result<(), Failur
     let settings = &resolved.settings;
     let architecture = architecture(args, settings)?;
     let data = Arc::new(ShardSet::open(args.run.data()?).or_input()?);
-    let init = args.init.as_deref().map(initial_weights).transpose()?;
+    let initial = |path| initial_weights(path, &architecture);
+    let init = args.init.as_deref().map(initial).transpose()?;
     let device = device::open(&settings.device).or_input()?;
     let plan = RetrainPlan { settings: settings.clone(), architecture, init, device };
     plan.check(&data).or_input()?;
@@ -87,7 +88,7 @@ fn failure(error: TrainError) -> Failure {
 
 fn architecture(args: &Args, settings: &RetrainSettings) -> Result<Architecture, Failure> {
     let file = args.arch()?;
-    let text = read_text(file, 1 << 24)?;
+    let text = read_or_shipped(file, 1 << 24, published_file)?;
     let what = if file == "-" { "standard input" } else { file };
     let mut architecture = Architecture::from_json(&text).context(what.to_owned()).or_input()?;
     // A network is evaluated as it is trained: small images unresized.
@@ -97,11 +98,18 @@ fn architecture(args: &Args, settings: &RetrainSettings) -> Result<Architecture,
     Ok(architecture)
 }
 
-/// Weights to start from: a weights file of ours, or plain tensors under PyTorch's names.
-fn initial_weights(path: &Path) -> Result<BTreeMap<String, Tensor>, Failure> {
+/// Weights to start from: a weights file of ours, or another program's of this network.
+fn initial_weights(
+    path: &Path,
+    architecture: &Architecture,
+) -> Result<BTreeMap<String, Tensor>, Failure> {
     let file = tensor_files::read(path).map_err(failure)?;
-    let wrong = match file.contents().with_context(|| path.display().to_string()).or_input()? {
-        Contents::Foreign | Contents::Weights(_) => return Ok(file.tensors),
+    let what = || path.display().to_string();
+    let wrong = match file.contents().with_context(what).or_input()? {
+        Contents::Weights(_) => return Ok(file.tensors),
+        Contents::Foreign => {
+            return rename_foreign(file.tensors, architecture).with_context(what).or_input();
+        }
         Contents::Checkpoint(_) => "is a checkpoint".to_owned(),
         Contents::Supernet(_) => "is a supernet".to_owned(),
         Contents::Output(format) => format!("holds {format}, not weights"),

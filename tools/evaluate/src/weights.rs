@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use candle_core::{DType, Device};
-use cream_arch::Architecture;
-use cream_cli::{Failure, OrFail, read_text};
-use cream_nn::{ChildNet, Contents, TensorFile, ToBeLoaded};
+use cream_arch::{Architecture, published_file};
+use cream_cli::{Failure, OrFail, read_or_shipped};
+use cream_nn::{ChildNet, Contents, TensorFile, ToBeLoaded, rename_foreign};
 use cream_train::checkpoint::take_group;
 use cream_train::tensor_files;
 
@@ -19,9 +19,10 @@ pub fn network(weights: &Path, args: &Args, device: &Device) -> Result<ChildNet,
     let what = path.display().to_string();
     let mut file = tensor_files::read(&path).map_err(failure)?;
     let own = select(&mut file, args.which()).context(what.clone()).or_input()?;
+    let foreign = own.is_none();
     let architecture = match (&args.arch, own) {
         (Some(arch), _) => {
-            let text = read_text(arch, 1 << 24)?;
+            let text = read_or_shipped(arch, 1 << 24, published_file)?;
             Architecture::from_json(&text).context(arch.clone()).or_input()?
         }
         (None, Some(architecture)) => architecture,
@@ -31,6 +32,10 @@ pub fn network(weights: &Path, args: &Args, device: &Device) -> Result<ChildNet,
             )));
         }
     };
+    if foreign {
+        file.tensors =
+            rename_foreign(file.tensors, &architecture).context(what.clone()).or_input()?;
+    }
     let mut init = ToBeLoaded::from_tensors(&file.tensors);
     let network = ChildNet::new(&architecture, &mut init, DType::F32, device)
         .with_context(|| what.clone())

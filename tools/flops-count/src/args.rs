@@ -9,11 +9,12 @@ const LONG_ABOUT: &str = "\
 Count the operations, parameters and memory of networks.
 
 Each ARCH is an architecture file, as path-export prints them; `-` reads standard input, which may
-hold several, one after the other (JSON lines). Counts are for one image at the network's own input
-size.
+hold several, one after the other (JSON lines); the name of a published network or baseline, as
+path-export --name takes it, stands for its file. Counts are for one image at the network's own
+input size.
 
   flops-count arch.json                       a table, one row per block
-  path-export --name 287 | flops-count -      the published network of 287 MFLOPs
+  flops-count 287 efficientnet-b0             the published network of 287 MFLOPs, and a baseline
   flops-count configs/arch/*.json             a table, one row per network
   flops-count --format json arch.json         one object on one line; several networks: JSON lines
   flops-count --format csv arch.json          one row per layer; several networks: one row each";
@@ -31,7 +32,7 @@ Conventions, with M the multiply-accumulates of convolutions and linear layers:
 #[command(name = "flops-count", version = cream_cli::VERSION, about = ABOUT, long_about = LONG_ABOUT,
     after_long_help = CONVENTIONS)]
 pub struct Args {
-    /// Architecture files, or - for standard input
+    /// Architecture files or names, or - for standard input
     #[arg(required = true, value_name = "ARCH")]
     pub files: Vec<String>,
 

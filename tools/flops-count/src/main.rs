@@ -6,8 +6,8 @@ mod output;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use cream_arch::{Architecture, Cost};
-use cream_cli::{Failure, OrFail, read_text, write_stdout};
+use cream_arch::{Architecture, Cost, published_file};
+use cream_cli::{Failure, OrFail, read_or_shipped, write_stdout};
 
 use args::Args;
 use output::{Memory, Network};
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<(), Failure> {
     let mut networks = Vec::new();
     for file in &args.files {
-        let text = read_text(file, MAX_BYTES)?;
+        let text = read_or_shipped(file, MAX_BYTES, published_file)?;
         let what = || if file == "-" { "standard input" } else { file }.to_owned();
         for architecture in Architecture::many_from_json(&text).with_context(what).or_input()? {
             networks.push(count(architecture, file, args).with_context(what).or_input()?);

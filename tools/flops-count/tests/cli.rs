@@ -42,6 +42,16 @@ fn text(name: &str) -> String {
 }
 
 #[test]
+fn a_name_stands_for_its_file() {
+    assert_eq!(
+        output(&["--format", "csv", "43"], ""),
+        output(&["--format", "csv", &file("43")], "")
+    );
+    let error = refusal(&["44"], "");
+    assert!(error.contains("44: No such file"), "{error}");
+}
+
+#[test]
 fn baselines_count_what_their_authors_code_counts() {
     let expected = [
         ("baselines/mobilenet-v3-large", 5_483_032, 216_589_760, 224),
