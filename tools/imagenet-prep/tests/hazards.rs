@@ -128,7 +128,7 @@ fn check_report(place: &Path, text: &str) {
 
 /// The samples by key.
 fn samples(place: &Path) -> impl Fn(&str) -> Vec<u8> {
-    let set = ShardSet::open(&place.join("out")).unwrap();
+    let set = ShardSet::open(place.join("out")).unwrap();
     assert_eq!(set.len(Split::Train), kept().len());
     move |name| {
         let key = name.split('.').next().unwrap();
