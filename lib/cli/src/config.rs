@@ -108,6 +108,19 @@ pub fn resolve<S: Serialize + DeserializeOwned + Default>(
     resolve_from(flags, std::env::vars_os(), file).or_input()
 }
 
+/// As [`resolve`], where the file is another tool's and these settings are a part of it: its keys that are
+/// not among them are passed over, and listed by [`Resolved::print`]. What a passed-over key should have
+/// been is for the other tool to say.
+///
+/// # Errors
+/// Those of [`resolve`], but for unknown keys.
+pub fn resolve_part<S: Serialize + DeserializeOwned + Default>(
+    flags: impl Serialize,
+    file: Option<&Path>,
+) -> Result<Resolved<S>, Failure> {
+    resolve_with(flags, std::env::vars_os(), file, Unknown::PassOver).or_input()
+}
+
 /// Settings from the text of a file alone, which errors call `settings`; what it leaves out has its
 /// default.
 ///
@@ -118,7 +131,7 @@ pub fn from_toml<S: Serialize + DeserializeOwned + Default>(
 ) -> Result<Resolved<S>, Failure> {
     let read = || {
         let mut layers = Layers::of::<S>()?;
-        layers.set_from_file::<S>(text, Path::new("settings"))?;
+        layers.set_from_file::<S>(text, Path::new("settings"), Unknown::Refuse)?;
         layers.finish()
     };
     read().or_input()
@@ -129,9 +142,18 @@ fn resolve_from<S: Serialize + DeserializeOwned + Default>(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     file: Option<&Path>,
 ) -> anyhow::Result<Resolved<S>> {
+    resolve_with(flags, environment, file, Unknown::Refuse)
+}
+
+fn resolve_with<S: Serialize + DeserializeOwned + Default>(
+    flags: impl Serialize,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    file: Option<&Path>,
+    unknown: Unknown,
+) -> anyhow::Result<Resolved<S>> {
     let mut layers = Layers::of::<S>()?;
     if let Some(path) = file {
-        layers.set_from_file::<S>(&read_file(path)?, path)?;
+        layers.set_from_file::<S>(&read_file(path)?, path, unknown)?;
     }
     for (name, value) in environment {
         layers.set_from_environment::<S>(&name, &value)?;
@@ -146,6 +168,13 @@ fn object(value: &impl Serialize) -> anyhow::Result<Map<String, Value>> {
         Value::Null => Ok(Map::new()),
         other => bail!("expected a struct of settings, found {other}"),
     }
+}
+
+/// What becomes of a file's unknown keys.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unknown {
+    Refuse,
+    PassOver,
 }
 
 struct Layers {
@@ -166,9 +195,14 @@ impl Layers {
         &mut self,
         text: &str,
         path: &Path,
+        unknown: Unknown,
     ) -> anyhow::Result<()> {
         let mut read = || {
             parse(text)?.into_iter().try_for_each(|(key, value)| {
+                if unknown == Unknown::PassOver && !self.defaults.contains_key(&key) {
+                    self.ignored.push(format!("{key} in {}", path.display()));
+                    return Ok(());
+                }
                 self.set::<S>(&key, value, Source::File(path.to_owned()))
             })
         };

@@ -272,3 +272,20 @@ fn a_text_alone_is_read_as_a_file_is() {
     let message = format!("{:#}", failure.error());
     assert_eq!(message, "settings: unknown key `epoch`; did you mean `epochs`?");
 }
+
+#[test]
+fn of_another_tool_s_file_the_known_keys_are_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("recipe.toml");
+    let read = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        resolve_with::<Settings>(Flags::default(), [], Some(&path), Unknown::PassOver)
+    };
+    let resolved = read("epochs = 7\nepohcs = 8\nboard-size = 3\n").unwrap();
+    assert_eq!(resolved.settings.epochs, 7);
+    let printed = resolved.print();
+    assert!(printed.contains("# ignored: board-size in ") && printed.contains("# ignored: epohcs"));
+    // What is known still has to be right.
+    let error = format!("{:#}", read("epochs = \"x\"\nboard-size = 3\n").unwrap_err());
+    assert!(error.contains("key `epochs`: invalid type"), "{error}");
+}

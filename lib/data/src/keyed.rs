@@ -39,6 +39,8 @@ pub enum Purpose {
     Classes = 12,
     /// Data made up by tests and benchmarks; indices chosen by the caller.
     Synthetic = 13,
+    /// Which images of a split its statistics are taken from; indices: (0, 0).
+    Statistics = 14,
 }
 
 /// A seed with a purpose: the first half of a generator's key.

@@ -288,7 +288,9 @@ impl Plan {
         let mut erasures = Vec::with_capacity(samples.len());
         for (&sample, out) in samples.iter().zip(pixels.chunks_exact_mut(image)) {
             labels.push(self.set.label(sample)?);
-            erasures.push(self.sample(sample, scratch, out).map_err(|e| self.name(sample, e))?);
+            erasures.push(
+                self.sample(sample, scratch, out).map_err(|e| self.set.name_fault(sample, e))?,
+            );
         }
         let mix = match &self.transform {
             Transform::Train(TrainTransform { mixing: Some(mixing), .. }) => {
@@ -315,17 +317,6 @@ impl Plan {
                 let key = (self.seed, self.epoch, u64::from(sample.index()));
                 transform.apply_encoded(image, key, &mut scratch.resize, out)
             }
-        }
-    }
-
-    /// Says which sample an image's error is about.
-    fn name(&self, sample: SampleId, error: DataError) -> DataError {
-        match (error, self.set.key(sample)) {
-            (DataError::Image(source), Ok(key)) => {
-                let path = self.set.shard_of(sample);
-                DataError::Sample { path, key: key.to_owned(), source }
-            }
-            (error, _) => error,
         }
     }
 }

@@ -5,7 +5,9 @@ mod out;
 mod parallel;
 mod prepare;
 mod resume;
+mod show;
 mod space;
+mod stats;
 mod summary;
 mod verify;
 mod write;
@@ -59,7 +61,11 @@ Examples:
   imagenet-prep photos shards/photos --val-share 0.2 --seed 1
   imagenet-prep /data/imagenet shards/small --short-side 160 --quality 95
   imagenet-prep /data/imagenet shards/ranking --random-classes 100 --per-class 250 --val-per-class 50
-  imagenet-prep verify shards/imagenet          (a source called verify is given as ./verify)
+  imagenet-prep verify shards/imagenet
+  imagenet-prep stats shards/imagenet
+  imagenet-prep show shards/imagenet --split train --n 32 --augment full --out sheet.png
+
+A source called as one of the commands is given as ./verify. Each command has a --help of its own.
 
 Settings come from flags, then CREAM_* variables, then --config FILE.toml, then defaults.
 Exit status: 0 done or up to date; 1 the run failed; 2 the command line, a setting or SRC was wrong.";
@@ -69,8 +75,11 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
-    if let Some(Command::Verify(args)) = &cli.command {
-        return verify::run(args);
+    match &cli.command {
+        Some(Command::Verify(args)) => return verify::run(args),
+        Some(Command::Stats(args)) => return stats::run(args),
+        Some(Command::Show(args)) => return show::run(args),
+        None => {}
     }
     let resolved = cli.resolve()?;
     if cli.print_config {

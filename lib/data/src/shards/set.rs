@@ -55,6 +55,12 @@ impl ShardSet {
         &self.index.classes
     }
 
+    /// What the classes are called in words, in the same order, where the source said so.
+    #[must_use]
+    pub fn class_names(&self) -> Option<&[String]> {
+        self.index.class_names.as_deref()
+    }
+
     /// Number of classes.
     #[must_use]
     pub fn num_classes(&self) -> usize {
@@ -117,6 +123,14 @@ impl ShardSet {
         file.read_exact_at(buffer, entry.offset).map_err(DataError::io(&path))
     }
 
+    /// How many bytes a sample's encoded image has.
+    ///
+    /// # Errors
+    /// [`DataError::NoSample`].
+    pub fn bytes(&self, sample: SampleId) -> Result<u32, DataError> {
+        self.find(sample).map(|(part, index)| part.table.entries()[index].length)
+    }
+
     /// A sample's class number.
     ///
     /// # Errors
@@ -167,6 +181,18 @@ impl ShardSet {
         match self.find(sample) {
             Ok((part, index)) => self.shard_path(sample, part.table.entries()[index]),
             Err(_) => self.dir.clone(),
+        }
+    }
+
+    /// Says which sample an image's error is about; other errors stay as they are.
+    #[must_use]
+    pub fn name_fault(&self, sample: SampleId, error: DataError) -> DataError {
+        match (error, self.key(sample)) {
+            (DataError::Image(source), Ok(key)) => {
+                let (path, key) = (self.shard_of(sample), key.to_owned());
+                DataError::Sample { path, key, source }
+            }
+            (error, _) => error,
         }
     }
 

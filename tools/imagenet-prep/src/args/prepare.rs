@@ -1,82 +1,22 @@
-//! The command line: raw, then validated.
+//! `imagenet-prep SRC OUT`: how a set is made.
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand};
-use cream_cli::ReportArgs;
-use cream_cli::config::{Resolved, resolve};
+use clap::Args;
+use cream_cli::Failure;
 use cream_cli::progress::Style;
-use cream_cli::{Failure, VERSION};
 use cream_data::encode::Shrink;
 use cream_data::shards::writer::DEFAULT_SHARD_BYTES;
 use imagenet_prep::source::{Choice, ClassChoice, Listing, lines};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{EXAMPLES, HELP};
-
-/// The command line as typed.
-#[derive(Debug, Parser)]
-#[command(name = "imagenet-prep", version = VERSION, about = "Turns image data into shards")]
-#[command(long_about = HELP, after_long_help = EXAMPLES)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-pub struct Cli {
-    #[command(subcommand)]
-    pub command: Option<Command>,
-    /// Folder with class folders, archives, parquet, list or IDX files, or a tar
-    #[arg(required = true)]
-    src: Option<PathBuf>,
-    /// Folder for the shards; made if missing
-    #[arg(required = true)]
-    out: Option<PathBuf>,
-    #[command(flatten)]
-    flags: Flags,
-    /// Replace the shards that OUT holds
-    #[arg(long)]
-    overwrite: bool,
-    /// Begin even if the shards seem not to fit on the disk
-    #[arg(long)]
-    no_space_check: bool,
-    /// Settings in a TOML file; keys are the flags' names
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Print the settings and where each comes from, and do nothing
-    #[arg(long)]
-    pub print_config: bool,
-    #[command(flatten)]
-    report: ReportArgs,
-}
-
-/// What is done with shards that are there.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Compare every file of a set with its checksum
-    Verify(VerifyArgs),
-}
-
-/// `verify`: which set, and how.
-#[derive(Debug, Args)]
-pub struct VerifyArgs {
-    /// Folder of shards
-    pub out: PathBuf,
-    /// Threads that read [default: the number of processors]
-    #[arg(long, value_name = "N")]
-    workers: Option<u64>,
-    #[command(flatten)]
-    pub report: ReportArgs,
-}
-
-impl VerifyArgs {
-    /// Threads, checked.
-    pub fn workers(&self) -> Result<usize, Failure> {
-        workers(self.workers)
-    }
-}
+use super::{Cli, count, finite, given, share, some_count, workers};
 
 /// Settings as given by flags.
 #[derive(Debug, Args, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Flags {
+pub struct Flags {
     /// Share of each class's training images set aside for the search to rank paths with [default: 0.04]
     #[arg(long, value_name = "SHARE", value_parser = finite)]
     search_val_share: Option<f64>,
@@ -160,13 +100,6 @@ impl Default for Settings {
     }
 }
 
-impl Cli {
-    /// Flags, environment, file, defaults.
-    pub fn resolve(&self) -> Result<Resolved<Settings>, Failure> {
-        resolve(&self.flags, self.config.as_deref())
-    }
-}
-
 /// Validated settings; the rest of the program does not check them again.
 #[derive(Debug)]
 pub struct Options {
@@ -224,46 +157,10 @@ pub fn inputs(listing: &Listing, options: &Options) -> Value {
     Value::Object(inputs)
 }
 
-/// Required unless there is a subcommand, which clap sees to.
-fn given(path: &Option<PathBuf>, name: &str) -> Result<PathBuf, Failure> {
-    path.clone().ok_or_else(|| Failure::input(format!("{name} is missing; see --help")))
-}
-
-fn workers(given: Option<u64>) -> Result<usize, Failure> {
-    match given {
-        Some(number) => count("workers", number, 256),
-        None => Ok(std::thread::available_parallelism().map_or(1, usize::from).min(256)),
-    }
-}
-
 fn shrink(settings: &Settings) -> Result<Option<Shrink>, Failure> {
     let short_side = count("short-side", settings.short_side, 1 << 16)?;
     let quality = count("quality", settings.quality, 100)? as u8;
     Ok((!settings.keep_original).then_some(Shrink { short_side, quality }))
-}
-
-/// A number, but not NaN or infinite: as JSON these would count as not given.
-fn finite(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if value.is_finite() { Ok(value) } else { Err("not a finite number".to_owned()) }
-}
-
-fn share(name: &str, value: f64, most: f64) -> Result<f64, Failure> {
-    if (0.0..=most).contains(&value) {
-        return Ok(value);
-    }
-    Err(Failure::input(format!("{name}: {value} is not a share: give a number from 0 to {most}")))
-}
-
-fn count(name: &str, value: u64, most: u64) -> Result<usize, Failure> {
-    if (1..=most).contains(&value) {
-        return Ok(value as usize);
-    }
-    Err(Failure::input(format!("{name}: {value} is out of range: give a number from 1 to {most}")))
-}
-
-fn some_count(name: &str, value: Option<u64>) -> Result<Option<usize>, Failure> {
-    value.map(|value| count(name, value, u64::from(u32::MAX))).transpose()
 }
 
 fn class_choice(names: Option<String>, random: Option<u64>) -> Result<ClassChoice, Failure> {
