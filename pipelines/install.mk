@@ -2,12 +2,15 @@
 
 PREFIX ?= /usr/local
 TOOL_NAMES := $(sort $(notdir $(wildcard tools/*)))
+# Commands of tools that have some, each with a page of its own.
+COMMANDS := imagenet-prep-verify imagenet-prep-stats imagenet-prep-show
 RECIPES := $(sort $(wildcard configs/*/*.toml configs/*/*.json configs/*/*/*.json))
 
 # Every file that is installed, from the prefix on.
 INSTALLED := \
   $(TOOL_NAMES:%=bin/%) \
   $(TOOL_NAMES:%=share/man/man1/%.1) \
+  $(COMMANDS:%=share/man/man1/%.1) \
   $(TOOL_NAMES:%=share/bash-completion/completions/%) \
   $(TOOL_NAMES:%=share/zsh/site-functions/_%) \
   $(TOOL_NAMES:%=share/fish/vendor_completions.d/%.fish) \
@@ -24,6 +27,9 @@ install: | $(BUILD)
 	  [ -x "$$binary" ] || { echo "make: $$binary: no such tool; make build makes all" >&2; exit 2; }; \
 	  cp "$$binary" bin/; \
 	  "$$binary" --man >share/man/man1/$$tool.1; \
+	  for command in $(COMMANDS); do \
+	    case $$command in $$tool-*) "$$binary" --man "$${command#$$tool-}" >share/man/man1/$$command.1 ;; esac; \
+	  done; \
 	  "$$binary" --completions bash >share/bash-completion/completions/$$tool; \
 	  "$$binary" --completions zsh >share/zsh/site-functions/_$$tool; \
 	  "$$binary" --completions fish >share/fish/vendor_completions.d/$$tool.fish; \

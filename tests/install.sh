@@ -45,25 +45,47 @@ page() {
   fi
 }
 
-for tool in $names; do
-  binary=$prefix/bin/$tool
-  version=$("$binary" --version) || fail "$tool --version"
-  [[ $version =~ ^$tool\ [0-9]+\.[0-9]+\.[0-9]+(\ \([^\(\)]+\))?$ ]] || fail "$tool --version prints $version"
-  "$binary" --help >"$work/help" || fail "$tool --help"
-  grep -q "^Usage: $tool " "$work/help" || fail "$tool --help: $(cat "$work/help")"
-  page "$prefix/share/man/man1/$tool.1"
-  # Every flag that --help names is completed in every shell, and is in the page.
-  flags=$(grep -oE '^ +(-[A-Za-z], )?--[a-z-]+' "$work/help" | grep -oE '[a-z][a-z-]+$')
-  [ "$(wc -l <<<"$flags")" -ge 4 ] || fail "$tool --help names these flags only: $flags"
-  bash=$prefix/share/bash-completion/completions/$tool
-  zsh=$prefix/share/zsh/site-functions/_$tool
-  fish=$prefix/share/fish/vendor_completions.d/$tool.fish
+# documented NAME HELP: every flag that the help names is completed in every shell, and is in the page.
+documented() {
+  local name=$1 page=$prefix/share/man/man1/$1.1 flag
+  page "$page"
+  flags=$(grep -oE '^ +(-[A-Za-z], )?--[a-z-]+' <<<"$2" | grep -oE '[a-z][a-z-]+$')
+  [ "$(wc -l <<<"$flags")" -ge 4 ] || fail "$name --help names these flags only: $flags"
   for flag in $flags; do
     grep -qe "--$flag\b" "$bash" || fail "$bash does not complete --$flag"
     grep -qe "--$flag\b" "$zsh" || fail "$zsh does not complete --$flag"
     grep -qe "-l $flag\b" "$fish" || fail "$fish does not complete --$flag"
-    grep -qF -e "\\-\\-${flag//-/\\-}\\fR" "$prefix/share/man/man1/$tool.1" || fail "no --$flag in the page of $tool"
+    grep -qF -e "\\-\\-${flag//-/\\-}\\fR" "$page" || fail "no --$flag in the page of $name"
   done
+}
+
+# completed TOOL WORD...: what bash offers for the last word.
+completed() {
+  bash -c 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+    "_${1//-/__}" "$1" "${!#}" "${COMP_WORDS[COMP_CWORD - 1]}" 2>/dev/null; echo "${COMPREPLY[*]}"' bash "$bash" "$@"
+}
+
+for tool in $names; do
+  binary=$prefix/bin/$tool
+  version=$("$binary" --version) || fail "$tool --version"
+  [[ $version =~ ^$tool\ [0-9]+\.[0-9]+\.[0-9]+(\ \([^\(\)]+\))?$ ]] || fail "$tool --version prints $version"
+  help=$("$binary" --help) || fail "$tool --help"
+  grep -q "^Usage: $tool " <<<"$help" || fail "$tool --help: $help"
+  bash=$prefix/share/bash-completion/completions/$tool
+  zsh=$prefix/share/zsh/site-functions/_$tool
+  fish=$prefix/share/fish/vendor_completions.d/$tool.fish
+  documented "$tool" "$help"
+  # The commands that the help names, and no other, have pages.
+  commands=$(sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p' <<<"$help")
+  for command in $commands; do
+    help=$("$binary" "$command" --help) || fail "$tool $command --help"
+    documented "$tool-$command" "$help"
+    [[ $(completed "$tool" "$command" --) == *--quiet* ]] || fail "$bash does not complete the flags of $command"
+    grep -q "^ *($command)$" "$zsh" || fail "$zsh does not complete $command"
+    grep -q -- "-a \"$command\"" "$fish" || fail "$fish does not complete $command"
+  done
+  pages=$(cd "$prefix/share/man/man1" && ls | grep -cE "^$tool[.-]")
+  [ "$pages" = $((1 + $(wc -w <<<"$commands"))) ] || fail "$tool: $pages pages, of these commands: $commands"
   bash -n "$bash" || fail "$bash does not parse"
   ! has zsh || zsh -n "$zsh" || fail "$zsh does not parse"
   ! has fish || fish --no-execute "$fish" || fail "$fish does not parse"

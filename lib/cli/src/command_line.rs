@@ -1,10 +1,10 @@
 //! Reading the command line, and printing what is generated from its definition.
 
 use std::ffi::OsString;
-use std::{env, io, process};
+use std::{env, process};
 
 use clap::builder::EnumValueParser;
-use clap::{Arg, ArgAction, ArgMatches, Command, Parser};
+use clap::{Arg, ArgMatches, Command, Parser};
 use clap_complete::Shell;
 
 use crate::{Failure, OrFail, man_page, write_stdout};
@@ -16,7 +16,8 @@ const MAN: &str = "man";
 ///
 /// Two more flags end it, which packagers call once and which `--help` therefore leaves out:
 /// `--completions SHELL` prints completions for `bash`, `zsh` or `fish`, and `--man` prints the man
-/// page. Each stands alone, without the arguments that the tool otherwise requires.
+/// page, `--man COMMAND` that of one of the tool's commands. Each stands alone, without the arguments
+/// that the tool otherwise requires.
 ///
 /// # Errors
 /// [`Failure::Input`] for what is wrong with it, on one line; [`Failure::Run`] when standard output cannot be written.
@@ -31,7 +32,7 @@ pub fn parse<A: Parser>() -> Result<A, Failure> {
         });
     }
     let matches = generators().get_matches_from(words);
-    write_stdout(generate(A::command(), &matches).or_run()?)?;
+    write_stdout(generate(A::command(), &matches)?)?;
     process::exit(0);
 }
 
@@ -60,19 +61,36 @@ fn generators() -> Command {
     // Usage shows the name that the tool was called by.
     Command::new("tool")
         .arg(generator(COMPLETIONS).value_name("SHELL").value_parser(shells))
-        .arg(generator(MAN).action(ArgAction::SetTrue))
+        .arg(generator(MAN).value_name("COMMAND").num_args(0..=1).default_missing_value(""))
 }
 
 /// What the flag asks for, made from the tool's own definition.
-fn generate(mut tool: Command, matches: &ArgMatches) -> io::Result<Vec<u8>> {
+fn generate(mut tool: Command, matches: &ArgMatches) -> Result<Vec<u8>, Failure> {
     let mut text = Vec::new();
     if let Some(&shell) = matches.get_one::<Shell>(COMPLETIONS) {
         let name = tool.get_name().to_owned();
-        clap_complete::generate(shell, &mut tool, name, &mut text);
-    } else {
-        man_page::render(tool, &mut text)?;
+        clap_complete::generate(shell, &mut tool, &name, &mut text);
+        return Ok(if shell == Shell::Bash { mended(text, &name) } else { text });
     }
+    tool.build();
+    let name = matches.get_one::<String>(MAN).filter(|name| !name.is_empty());
+    let command =
+        name.map(|name| tool.find_subcommand(name).ok_or_else(|| no_command(&tool, name)));
+    man_page::render(&tool, command.transpose()?, &mut text).or_run()?;
     Ok(text)
+}
+
+/// In bash's completions clap_complete 4.6 calls a command of a tool whose name has a hyphen one thing where
+/// it recognises it and another where it completes it, and so completes nothing.
+fn mended(text: Vec<u8>, name: &str) -> Vec<u8> {
+    let (set, looked_for) = (name.replace('-', "__"), name.replace('-', "__subcmd__"));
+    String::from_utf8_lossy(&text).replace(&looked_for, &set).into_bytes()
+}
+
+fn no_command(tool: &Command, name: &str) -> Failure {
+    let known: Vec<&str> = tool.get_subcommands().map(Command::get_name).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    Failure::input(format!("--man: no command {name}; there are: {known}"))
 }
 
 #[cfg(test)]
@@ -137,15 +155,35 @@ mod tests {
     }
 
     #[test]
+    fn a_command_s_flags_are_completed_under_the_name_that_it_is_recognised_by() {
+        let look = Command::new("look").arg(Arg::new("far").long("far"));
+        let tool = Command::new("my-tool").subcommand(look);
+        let matches = generators().get_matches_from(words("tool --completions bash"));
+        let text = String::from_utf8(generate(tool, &matches).unwrap()).unwrap();
+        let name = "my__tool__subcmd__look";
+        assert!(text.contains(&format!("cmd=\"{name}\"")), "{text}");
+        let (_, case) = text.split_once(&format!("        {name})\n")).expect(&text);
+        assert!(case.lines().next().unwrap().contains(" --far "), "{case}");
+    }
+
+    #[test]
     fn the_man_page_is_the_tool_s() {
         let page = generated("tool --man").unwrap();
         assert!(page.contains("tool \\- Does it") && page.contains("How often"), "{page}");
     }
 
     #[test]
+    fn a_page_of_no_command_is_refused() {
+        let matches = generators().get_matches_from(words("tool --man look"));
+        let failure = generate(Args::command(), &matches).unwrap_err();
+        assert_eq!(failure.status(), 2);
+        assert_eq!(failure.error().to_string(), "--man: no command look; there are: none");
+    }
+
+    #[test]
     fn the_generators_stand_alone() {
         for line in [
-            "tool --man 3",
+            "tool --man 3 4",
             "tool --completions none",
             "tool --completions",
             "tool --man --completions zsh",

@@ -11,22 +11,26 @@ use clap_mangen::roff::{Roff, bold, roman};
 const TOOLS: [&str; 6] =
     ["imagenet-prep", "supernet-train", "path-export", "flops-count", "arch-retrain", "evaluate"];
 
-/// Writes the page, section 1, as man(7) source.
-pub fn render(tool: Command, out: &mut dyn Write) -> io::Result<()> {
-    let name = tool.get_name().to_owned();
+/// Writes the page of a built tool, section 1, as man(7) source; or that of one of its commands.
+pub fn render(tool: &Command, command: Option<&Command>, out: &mut dyn Write) -> io::Result<()> {
+    let shown = command.unwrap_or(tool);
+    let name = shown.get_display_name().unwrap_or_else(|| shown.get_name()).to_owned();
     let version = tool.get_version().unwrap_or_default();
     // No date: it would be that of the build, and make two builds of one commit differ.
     writeln!(out, ".TH {} 1 \"\" \"Cream {version}\" \"Cream Manual\"", name.to_uppercase())?;
-    let man = Man::new(tool.clone());
+    let man = Man::new(shown.clone());
     man.render_name_section(out)?;
     man.render_synopsis_section(out)?;
-    description(&tool).to_writer(out)?;
+    description(shown).to_writer(out)?;
     man.render_options_section(out)?;
-    notes(&tool).to_writer(out)?;
-    exit_status(&tool).to_writer(out)?;
-    environment(&tool).to_writer(out)?;
+    if shown.has_subcommands() {
+        man.render_subcommands_section(out)?;
+    }
+    notes(shown).to_writer(out)?;
+    exit_status(shown).to_writer(out)?;
+    environment(shown).to_writer(out)?;
     files().to_writer(out)?;
-    see_also(&name).to_writer(out)
+    see_also(tool, &name).to_writer(out)
 }
 
 /// The long help, without a first paragraph that the name section has already.
@@ -129,11 +133,16 @@ fn files() -> Roff {
     page
 }
 
-fn see_also(name: &str) -> Roff {
+/// The tool's commands, whose pages refer to the tool, then the other tools.
+fn see_also(tool: &Command, name: &str) -> Roff {
     let mut page = Roff::new();
     page.control("SH", ["SEE ALSO"]);
+    let commands = tool.get_subcommands();
+    let commands = commands.map(|command| format!("{}-{}", tool.get_name(), command.get_name()));
     let mut words = Vec::new();
-    for other in TOOLS.into_iter().filter(|other| *other != name) {
+    let all = TOOLS.into_iter().filter(|other| *other != tool.get_name()).map(str::to_owned);
+    let all = std::iter::once(tool.get_name().to_owned()).chain(commands).chain(all);
+    for other in all.filter(|other| other != name) {
         if !words.is_empty() {
             words.push(roman(", "));
         }
@@ -153,8 +162,14 @@ mod tests {
     use clap::Arg;
 
     fn page(tool: Command) -> String {
+        page_of(tool, None)
+    }
+
+    fn page_of(mut tool: Command, command: Option<&str>) -> String {
         let mut text = Vec::new();
-        render(tool, &mut text).unwrap();
+        tool.build();
+        let command = command.map(|name| tool.find_subcommand(name).unwrap());
+        render(&tool, command, &mut text).unwrap();
         String::from_utf8(text).unwrap()
     }
 
@@ -204,5 +219,20 @@ mod tests {
             trainer.contains("\\fB75\\fR") && trainer.contains("\\fB130, 143\\fR"),
             "{trainer}"
         );
+    }
+
+    #[test]
+    fn a_command_has_a_page_of_its_own() {
+        let look = Command::new("look").about("Look at it").arg(Arg::new("far").long("far"));
+        let tool = || tool().subcommand(look.clone()).disable_help_subcommand(true);
+        let whole = page_of(tool(), None);
+        assert!(sections(&whole).contains(&"SUBCOMMANDS"), "{whole}");
+        assert!(whole.contains("evaluate\\-look(1)") && !whole.contains("far"), "{whole}");
+        let part = page_of(tool(), Some("look"));
+        assert!(part.starts_with(".TH EVALUATE-LOOK 1 \"\" \"Cream 1\""), "{part}");
+        assert!(part.contains("evaluate\\-look \\- Look at it"), "{part}");
+        assert!(part.contains("\\fBevaluate look\\fR") && part.contains("far"), "{part}");
+        let (_, also) = part.split_once("\"SEE ALSO\"").unwrap();
+        assert!(also.contains("\\fBevaluate\\fR(1), \\fBimagenet"), "{also}");
     }
 }
