@@ -9,6 +9,7 @@ extern crate self as cream_train;
 mod tiny;
 
 pub mod checkpoint;
+mod data_wait;
 pub mod device;
 pub mod ema;
 pub mod evaluate;

@@ -6,6 +6,7 @@ mod tests;
 
 use crate::TrainError;
 use crate::checkpoint::{Identity, is_due};
+use crate::data_wait::DataWait;
 use crate::ema::Ema;
 use crate::evaluate::evaluate_network;
 use crate::feed::Feed;
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Everything that a retraining is a function of, but for the images.
 #[derive(Clone, Debug)]
@@ -118,9 +120,11 @@ pub fn retrain(
     if let Some(text) = folder.warning() {
         report.warning(&text);
     }
+    let mut wait = DataWait::default();
     report.begin((steps * epochs) as u64, first, "steps");
     while run.position.epoch < epochs {
-        for batch in run.training_batches()? {
+        let (began, mut batches) = (Instant::now(), run.training_batches()?);
+        for batch in batches.by_ref() {
             run.step(&batch?)?.tell(report);
             if let Some(reason) = sitting.end(run.position.step - first) {
                 return run.stop(reason, sitting);
@@ -130,6 +134,8 @@ pub fn retrain(
                 run.save_checkpoint(None)?;
             }
         }
+        wait.add(began, &batches);
+        drop(batches);
         let evaluated = run.evaluation_is_due(epochs);
         // Cut off, an evaluation begins again at the next sitting.
         let taken = run.position.step - first;
@@ -141,7 +147,8 @@ pub fn retrain(
     }
     report.end();
     run.finish()?;
-    memory::summary().iter().for_each(|line| report.message(line));
+    let lines = [wait.summary(), memory::summary()];
+    lines.iter().flatten().for_each(|line| report.message(line));
     Ok(Outcome::Done(run.validation))
 }
 

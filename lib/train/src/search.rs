@@ -8,6 +8,7 @@ mod tests;
 
 use crate::TrainError;
 use crate::checkpoint::is_due;
+use crate::data_wait::DataWait;
 use crate::feed::Feed;
 use crate::matching::Matching;
 use crate::memory;
@@ -26,6 +27,7 @@ use cream_data::{Loader, LoaderSettings, SampleId, ShardSet, Split, Transform};
 use cream_nn::{SuperNet, TensorFile};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Everything that a search is a function of, but for the images.
 #[derive(Clone, Debug)]
@@ -114,10 +116,12 @@ pub fn search(
     if let Some(text) = folder.warning() {
         report.warning(&text);
     }
+    let mut wait = DataWait::default();
     report.begin((steps * plan.settings.epochs) as u64, first, "steps");
     while search.position.epoch < plan.settings.epochs {
         search.renew_prior()?;
-        for batch in search.training_batches()? {
+        let (began, mut batches) = (Instant::now(), search.training_batches()?);
+        for batch in batches.by_ref() {
             let outcome = search.step(&batch?)?;
             outcome.tell(report);
             if let Some(reason) = sitting.end(search.position.step - first) {
@@ -128,6 +132,8 @@ pub fn search(
                 search.save_checkpoint(None)?;
             }
         }
+        wait.add(began, &batches);
+        drop(batches);
         // Scoring the board can take minutes; cut off, it begins again at the next sitting.
         let taken = search.position.step - first;
         if let Some(reason) = search.rank_board(|| sitting.end_scoring(taken))? {
@@ -139,7 +145,8 @@ pub fn search(
     }
     report.end();
     let board = search.finish()?;
-    memory::summary().iter().for_each(|line| report.message(line));
+    let lines = [wait.summary(), memory::summary()];
+    lines.iter().flatten().for_each(|line| report.message(line));
     Ok(Outcome::Done(board))
 }
 
