@@ -344,6 +344,13 @@ fn each_fault_of_an_idx_file_is_named() {
     fs::remove_file(src.path().join(IMAGES)).unwrap();
     fs::write(src.path().join(format!("{IMAGES}.gz")), "this is not compressed").unwrap();
     assert!(bad(2, src.path(), &src.path().join("out"), &[]).contains("gzip"));
+    // A bomb is read no further than its header promises.
+    let header: Vec<u8> = [0x803_u32, 4, 2, 3].iter().flat_map(|word| word.to_be_bytes()).collect();
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packer, &[header, vec![0; 80 << 20]].concat()).unwrap();
+    fs::write(src.path().join(format!("{IMAGES}.gz")), packer.finish().unwrap()).unwrap();
+    let error = bad(2, src.path(), &src.path().join("out"), &[]);
+    assert!(error.contains("more than the 24 values"), "{error}");
 }
 
 #[test]

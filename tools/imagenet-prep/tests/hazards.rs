@@ -4,8 +4,11 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // test code
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use cream_data::{ShardSet, Split, decode};
 use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
@@ -161,5 +164,73 @@ fn what_is_kept_as_it_is_has_its_own_bytes_and_the_rest_is_set_aside() {
     let sample = samples(place.path());
     for (name, bytes, _) in kept() {
         assert!(sample(name) == bytes, "{name}");
+    }
+}
+
+/// What is no file in a class folder is named, and nobody waits for it.
+#[test]
+fn pipes_devices_and_broken_links_are_set_aside() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("src/cat");
+    fs::create_dir_all(folder.join("folder.jpg")).unwrap();
+    for number in 0..4 {
+        fs::write(folder.join(format!("{number}.png")), png_of_zeros((4, 3), (4, 3))).unwrap();
+    }
+    assert!(Command::new("mkfifo").arg(folder.join("pipe.jpg")).status().unwrap().success());
+    symlink("/dev/zero", folder.join("device.jpg")).unwrap();
+    symlink("round.jpg", folder.join("round.jpg")).unwrap();
+    let out = place.path().join("out");
+    let mut run = Command::new(env!("CARGO_BIN_EXE_imagenet-prep"))
+        .args([&place.path().join("src"), &out])
+        .args(["--max-bad-share", "0.5", "--val-share", "0.3", "--quiet"])
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    let status = loop {
+        match run.try_wait().unwrap() {
+            Some(status) => break status,
+            None if begun.elapsed() > Duration::from_secs(120) => {
+                run.kill().unwrap();
+                panic!("it waits for a pipe or reads a device without end");
+            }
+            None => sleep(Duration::from_millis(20)),
+        }
+    };
+    assert!(status.success());
+    let report = fs::read_to_string(out.join("quarantine.csv")).unwrap();
+    let reasons = ["cat/device.jpg,cat,not a regular file", "cat/pipe.jpg,cat,not a regular file"];
+    assert!(reasons.iter().all(|reason| report.contains(reason)), "{report}");
+    assert!(report.contains("cat/round.jpg,cat,"), "{report}");
+    assert_eq!(report.lines().count(), 4, "{report}");
+}
+
+/// Images that fail on the way to a smaller size count as those do that keep their bytes: one in
+/// 1,000 is the share that passes without a word.
+#[test]
+fn one_bad_image_in_a_thousand_passes_and_more_do_not() {
+    let progressive = photo("chelsea_progressive_444.jpg");
+    let cut = &progressive[..progressive.len() / 2];
+    for (flags, images, passes) in [
+        (&["--short-side", "100"][..], 1_000, true),
+        (&["--short-side", "100"], 999, false),
+        (&["--keep-original"], 1_000, true),
+        (&["--keep-original"], 999, false),
+    ] {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("src/cat");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("cut.jpg"), cut).unwrap();
+        let good = png_of_zeros((4, 3), (4, 3));
+        (1..images).for_each(|i| fs::write(folder.join(format!("{i}.png")), &good).unwrap());
+        let output = Command::new(env!("CARGO_BIN_EXE_imagenet-prep"))
+            .args([place.path().join("src"), place.path().join("out")])
+            .args(["--val-share", "0.1"])
+            .args(flags)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(i32::from(!passes)), "{flags:?} {images}: {text}");
+        let expected = if passes { "1 set aside" } else { "1 of 999 images are bad (0.10 %" };
+        assert!(text.contains(expected), "{flags:?} {images}: {text}");
     }
 }
