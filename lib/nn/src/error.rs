@@ -8,18 +8,9 @@ pub enum NnError {
     /// Candle refused an operation.
     #[error(transparent)]
     Tensor(candle_core::Error),
-    /// Weights that are not those of the network.
-    #[error(
-        "the weights do not fit the network ({count} {}): {first}; give weights of this network, or the \
-         architecture that these are for",
-        if *count == 1 { "difference" } else { "differences" }
-    )]
-    Mismatch {
-        /// Tensors that differ.
-        count: usize,
-        /// The first few of them.
-        first: String,
-    },
+    /// Weights that are not those of the network, or a description that is not as its format says.
+    #[error(transparent)]
+    Weights(#[from] cream_weights::WeightsError),
     /// A file that is not safetensors, or not one of ours.
     #[error("{0}")]
     File(String),

@@ -1,13 +1,11 @@
 //! Safetensors files: PyTorch's names and shapes, and what the tensors are as JSON in the metadata.
 
-use crate::{NnError, layout, weights::first_few};
+use crate::NnError;
 use candle_core::{DType, Device, Tensor};
+use cream_weights::{Contents, METADATA_KEY, explain, first_few};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-
-/// The metadata key whose value is a JSON object that says what a file holds.
-pub const METADATA_KEY: &str = "cream";
 
 /// Tensors by name with the JSON object that describes them.
 #[derive(Clone, Debug)]
@@ -34,12 +32,21 @@ impl TensorFile {
         safetensors::serialize(raw, Some(metadata)).map_err(|e| NnError::File(e.to_string()))
     }
 
+    /// What the file says of itself, checked.
+    ///
+    /// # Errors
+    /// [`NnError::Weights`] for a description that is not as its format says, or of another version: the message names
+    /// the key.
+    pub fn contents(&self) -> Result<Contents, NnError> {
+        Ok(Contents::of(&self.description)?)
+    }
+
     /// Reads a file's bytes. Every length is checked against the bytes before anything is allocated.
     ///
     /// # Errors
     /// When the bytes are not safetensors or hold a dtype that is not supported.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, NnError> {
-        let not_ours = |e| NnError::File(layout::explain(bytes, &e));
+        let not_ours = |e| NnError::File(explain(bytes, &e));
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(not_ours)?;
         let description = match header.metadata().as_ref().and_then(|m| m.get(METADATA_KEY)) {
             Some(text) => serde_json::from_str(text).map_err(|e| {

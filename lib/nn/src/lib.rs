@@ -8,20 +8,17 @@ pub mod layers;
 pub mod ops;
 
 mod childnet;
-mod contents;
 mod error;
 mod files;
-mod foreign;
-mod layout;
 mod supernet;
 mod trunk;
 mod weights;
 
 pub use childnet::ChildNet;
-pub use contents::{Contents, SupernetDescription, WeightsDescription};
+pub use cream_weights::{
+    Contents, METADATA_KEY, SupernetDescription, WeightsDescription, file_head, rename_foreign,
+};
 pub use error::NnError;
-pub use files::{METADATA_KEY, TensorFile};
-pub use foreign::rename as rename_foreign;
-pub use layout::file_head;
+pub use files::TensorFile;
 pub use supernet::SuperNet;
 pub use weights::{Builder, Init, Initialise, ToBeLoaded, Weights};

@@ -3,6 +3,7 @@
 use crate::NnError;
 use crate::ops::finite::is_finite;
 use candle_core::{DType, Device, Result, Tensor, Var};
+use cream_weights::WeightsError;
 use std::collections::BTreeMap;
 
 /// How a tensor starts.
@@ -125,7 +126,7 @@ impl Weights {
             }
         }
         if !problems.is_empty() {
-            return Err(NnError::Mismatch { count: problems.len(), first: first_few(&problems) });
+            return Err(WeightsError::mismatch(&problems).into());
         }
         for (name, var) in self.iter() {
             var.set(&tensors[name].to_dtype(var.dtype())?.to_device(var.device())?.contiguous()?)?;
@@ -149,16 +150,6 @@ impl Weights {
         }
         Ok(true)
     }
-}
-
-/// The first problems, and how many more there are.
-pub(crate) fn first_few(problems: &[String]) -> String {
-    const SHOWN: usize = 5;
-    let mut text = problems[..problems.len().min(SHOWN)].join("; ");
-    if problems.len() > SHOWN {
-        text.push_str(&format!("; and {} more", problems.len() - SHOWN));
-    }
-    text
 }
 
 /// Creates the tensors of layers; the path of names through builders is the tensor's name.

@@ -9,7 +9,7 @@ use cream_arch::{Architecture, BoardEntry, BoardFile, FlopsInterval};
 use cream_cli::{Failure, OrFail, read_text, write_stdout};
 use sha2::{Digest, Sha256};
 
-use crate::args::Selection;
+use crate::request::Selection;
 use crate::{MAX_BYTES, Note, described, millions};
 
 /// A board, and where it was.

@@ -1,7 +1,9 @@
-//! Prints networks as architecture files.
+//! Prints networks as architecture files, and exports trained ones.
 
 mod args;
 mod board;
+mod export;
+mod request;
 mod sample;
 
 use std::process::ExitCode;
@@ -12,7 +14,8 @@ use cream_arch::{
 };
 use cream_cli::{Failure, OrFail, read_text, write_stdout};
 
-use args::{Args, Request};
+use args::Args;
+use request::Request;
 
 const MAX_BYTES: u64 = 64 << 20;
 
@@ -33,6 +36,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Request::Named { name, image_size, classes } => {
             print_one(&named(&name, image_size, classes).context("--name").or_input()?, note)
         }
+        Request::Weights(request) => export::export(&request, note),
     }
 }
 

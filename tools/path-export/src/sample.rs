@@ -6,7 +6,7 @@ use cream_cli::{Failure, OrFail, write_stdout};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use crate::args::Sample;
+use crate::request::Sample;
 use crate::{Note, board, counted, millions, open_space};
 
 /// Text is written in pieces of about this size.

@@ -11,13 +11,16 @@
 mod bad_input;
 #[path = "../../../lib/train/tests/tiny/tool.rs"]
 mod tool;
+mod weights;
 
 use std::fs;
+use std::os::unix::net::UnixListener;
 
 use bad_input::Table;
 use cream_arch::{
     Board, BoardFile, Candidate, Convention, Cost, FlopsInterval, Path, Shape, Space,
 };
+use safetensors::Dtype;
 use serde_json::{Value, json};
 use tool::Tool;
 
@@ -152,4 +155,135 @@ fn files_that_are_no_board_and_requests_that_nothing_meets_are_named() {
     for (what, arguments, parts) in rows {
         table.refuses(what, arguments, parts);
     }
+}
+
+/// The tensors with one changed, left out, or added.
+fn with_tensors(change: impl FnOnce(&mut weights::Tensors)) -> Vec<u8> {
+    let mut tensors = weights::tensors();
+    change(&mut tensors);
+    tensors.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    weights::file(None, &tensors)
+}
+
+fn place_of(tensors: &weights::Tensors, name: &str) -> usize {
+    tensors.iter().position(|tensor| tensor.0 == name).unwrap()
+}
+
+#[test]
+fn tensors_that_are_not_the_network_s_are_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = Table::new(&PATH_EXPORT, folder.path());
+    fs::write(folder.path().join("arch.json"), weights::architecture().to_json()).unwrap();
+    let bits = |value: f32| value.to_le_bytes();
+    #[rustfmt::skip] // a table reads by rows
+    let rows: [(&str, Vec<u8>, &[&str]); 8] = [
+        ("missing tensor", with_tensors(|all| drop(all.remove(place_of(all, "bn1.bias")))),
+            &["(1 difference): bn1.bias is missing; give weights of this network"]),
+        ("unknown tensor", with_tensors(|all| all.push(("extra.weight".to_owned(), Dtype::F32, vec![1], vec![0; 4]))),
+            &["(1 difference): extra.weight is not part of this network"]),
+        ("misshapen tensor", with_tensors(|all| { let at = place_of(all, "bn1.bias"); all[at].2 = vec![2, 4] }),
+            &["bn1.bias has shape [2, 4], not [8]"]),
+        ("whole numbers", with_tensors(|all| { let at = place_of(all, "bn1.bias"); (all[at].1, all[at].3) = (Dtype::I64, vec![0; 64]) }),
+            &["bn1.bias has type I64, not F32"]),
+        ("tensors of another network", with_tensors(|all| all.iter_mut().for_each(|tensor| tensor.0 += "x")),
+            &["differences): conv_stem.weight is missing", "; and ", " more; give weights"]),
+        ("value that is not finite", with_tensors(|all| { let at = place_of(all, "conv_stem.weight"); all[at].3[8..12].copy_from_slice(&bits(f32::NAN)) }),
+            &["conv_stem.weight holds NaN at 2, and weights are finite"]),
+        ("negative variance", with_tensors(|all| { let at = place_of(all, "bn1.running_var"); all[at].3[4..8].copy_from_slice(&bits(-0.5)) }),
+            &["bn1.running_var holds -0.5 at 1, and no variance is below 0"]),
+        ("one tensor under two names", with_tensors(|all| { let stem = all[place_of(all, "conv_stem.weight")].clone(); all.push(("_conv_stem.weight".to_owned(), stem.1, stem.2, stem.3)) }),
+            &["holds conv_stem.weight twice"]),
+    ];
+    for (what, bytes, parts) in rows {
+        fs::write(folder.path().join("w.safetensors"), bytes).unwrap();
+        for form in ["onnx --out @/net.onnx", "huggingface --out @/net"] {
+            let arguments = format!("--weights @/w.safetensors --arch @/arch.json --format {form}");
+            table.refuses(what, &arguments, &[&["@/w.safetensors: "], parts].concat());
+        }
+    }
+    assert!(!folder.path().join("net.onnx").exists() && !folder.path().join("net").exists());
+}
+
+#[test]
+fn weights_that_cannot_be_exported_and_flags_that_do_not_fit_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = Table::new(&PATH_EXPORT, folder.path());
+    let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+    let described = |key: &str, value: Value| {
+        let mut description = weights::description();
+        description[key] = value;
+        weights::file(Some(&description), &weights::tensors())
+    };
+    let good = weights::file(Some(&weights::description()), &weights::tensors());
+    write("w.safetensors", &good);
+    write("plain.safetensors", &weights::file(None, &weights::tensors()));
+    write("cut.safetensors", &good[..good.len() - 1]);
+    write("text.safetensors", b"version https://git-lfs");
+    write("newer.safetensors", &described("version", json!(2)));
+    write(
+        "supernet.safetensors",
+        &weights::file(
+            Some(
+                &json!({"format": "cream-supernet", "version": 1, "space": {}, "depths": [1], "image_size": 32, "num_classes": 3, "seed": 0}),
+            ),
+            &weights::tensors(),
+        ),
+    );
+    write(
+        "logits.safetensors",
+        &weights::file(Some(&json!({"format": "cream-logits", "version": 1})), &Vec::new()),
+    );
+    write(
+        "step.safetensors",
+        &weights::file(
+            Some(
+                &json!({"run": {"format": "cream-checkpoint", "version": 1, "kind": "retrain"}, "state": {}}),
+            ),
+            &Vec::new(),
+        ),
+    );
+    write("few.safetensors", &described("classes", json!(["cat"])));
+    fs::create_dir(folder.path().join("run")).unwrap();
+    #[rustfmt::skip] // a table reads by rows
+    let rows: [(&str, &str, &[&str]); 24] = [
+        ("missing weights", "@/none.safetensors --format onnx", &["@/none.safetensors: ", "check the name"]),
+        ("truncated weights", "@/cut.safetensors --format onnx", &["@/cut.safetensors: not a safetensors file", "copy it again"]),
+        ("text for weights", "@/text.safetensors --format onnx", &["not a safetensors file", "is it the right file?"]),
+        ("folder without weights", "@/run --format onnx", &["@/run: holds no model.safetensors", "finished retraining"]),
+        ("device for weights", "/dev/null --format onnx", &["/dev/null: is not a file"]),
+        ("newer weights", "@/newer.safetensors --format onnx", &["its description: version is 2, and this program reads 1"]),
+        ("too few class names", "@/few.safetensors --format onnx", &["classes names 1 of the 3 classes"]),
+        ("supernet for weights", "@/supernet.safetensors --format onnx", &["is a supernet; retrain one of its paths"]),
+        ("checkpoint for weights", "@/step.safetensors --format onnx", &["is a checkpoint; give the model.safetensors"]),
+        ("logits for weights", "@/logits.safetensors --format onnx", &["holds cream-logits, not weights"]),
+        ("foreign weights alone", "@/plain.safetensors --format onnx", &["@/plain.safetensors: does not say what network", "--arch"]),
+        ("weights of another network", "@/w.safetensors --arch 14 --format onnx", &["do not fit the network"]),
+        ("architecture that is not there", "@/w.safetensors --arch @/none --format onnx", &["@/none: No such file"]),
+        ("no form", "@/w.safetensors", &["--weights: give --format onnx or --format huggingface"]),
+        ("unknown form", "@/w.safetensors --format onxx", &["invalid value 'onxx'", "onnx"]),
+        ("operators too old", "@/w.safetensors --format onnx --opset 12", &["--opset: opset 12", "allowed: 13 to 22"]),
+        ("no images", "@/w.safetensors --format onnx --batch 0", &["invalid value '0'", "dynamic, or 1 to 65536"]),
+        ("image smaller than the strides", "@/w.safetensors --format onnx --image-size 16", &["--image-size: image_size: 16"]),
+        ("folder for a file", "@/w.safetensors --format onnx --out @/run", &["@/run: is there, and is no file; name a file"]),
+        ("file in no folder", "@/w.safetensors --format onnx --out @/no/net.onnx", &["@/no/net.onnx: its folder is not there"]),
+        ("huggingface without a folder", "@/w.safetensors --format huggingface", &["name the folder with --out"]),
+        ("folder that is there", "@/w.safetensors --format huggingface --out @/run", &["@/run: is there already; name a new folder"]),
+        ("flag of the other form", "@/w.safetensors --format huggingface --out @/new --opset 17", &["--opset: is for --format onnx"]),
+        ("run and weights", "@/w.safetensors @/run --format onnx", &["cannot be used with"]),
+    ];
+    for (what, arguments, parts) in rows {
+        table.refuses(what, &format!("--weights {arguments}"), parts);
+    }
+    for flag in
+        ["--arch 14", "--format onnx", "--out x", "--opset 17", "--batch 2", "--keep-batch-norm"]
+    {
+        let parts = ["is for --weights; leave it out"];
+        table.refuses("flag without weights", &format!("--name 14 {flag}"), &parts);
+    }
+    let _socket = UnixListener::bind(folder.path().join("socket")).unwrap();
+    table.refuses(
+        "socket for a file",
+        "--weights @/w.safetensors --format onnx --out @/socket",
+        &["@/socket: is there, and is no file"],
+    );
 }

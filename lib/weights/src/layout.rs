@@ -7,8 +7,10 @@ use safetensors::SafeTensorError;
 use safetensors::tensor::Dtype;
 use serde_json::{Value, json};
 
-use crate::NnError;
-use crate::files::METADATA_KEY;
+use crate::WeightsError;
+
+/// The metadata key whose value is a JSON object that says what a file holds.
+pub const METADATA_KEY: &str = "cream";
 
 const LENGTH_BYTES: usize = 8;
 
@@ -20,15 +22,28 @@ const LENGTH_BYTES: usize = 8;
 pub fn file_head(
     description: &Value,
     tensors: &[(&str, Dtype, &[usize])],
-) -> Result<Vec<u8>, NnError> {
+) -> Result<Vec<u8>, WeightsError> {
+    file_head_of(&[(METADATA_KEY, &description.to_string())], tensors)
+}
+
+/// The same with these metadata, in this order.
+///
+/// # Errors
+/// As [`file_head`].
+pub fn file_head_of(
+    metadata: &[(&str, &str)],
+    tensors: &[(&str, Dtype, &[usize])],
+) -> Result<Vec<u8>, WeightsError> {
     // Key order is part of the bytes: metadata first, as the format's library writes it.
-    let mut text = format!("{{\"__metadata__\":{}", json!({METADATA_KEY: description.to_string()}));
+    let pairs: Vec<String> =
+        metadata.iter().map(|(key, value)| format!("{}:{}", json!(key), json!(value))).collect();
+    let mut text = format!("{{\"__metadata__\":{{{}}}", pairs.join(","));
     let mut start = 0_usize;
     for (name, dtype, shape) in tensors {
         let width = dtype.bitsize() / 8;
         let bytes = shape.iter().try_fold(width, |product, &side| product.checked_mul(side));
         let end = bytes.and_then(|bytes| start.checked_add(bytes)).ok_or_else(|| {
-            NnError::File(format!("tensor {name}: shape {shape:?} is too large for a file"))
+            WeightsError::File(format!("tensor {name}: shape {shape:?} is too large for a file"))
         })?;
         let (name, dtype) = (json!(name), json!(dtype));
         text += &format!(
@@ -44,7 +59,7 @@ pub fn file_head(
 }
 
 /// Why bytes are no safetensors file, and what to do.
-pub(crate) fn explain(bytes: &[u8], error: &SafeTensorError) -> String {
+pub fn explain(bytes: &[u8], error: &SafeTensorError) -> String {
     let there = bytes.len();
     let why = match error {
         SafeTensorError::HeaderTooSmall => format!("it has {there} bytes; copy it again"),
@@ -107,30 +122,41 @@ fn agrees(tensor: &Value) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TensorFile;
-    use candle_core::{Device, Tensor};
+    use crate::StoredTensors;
+    use safetensors::tensor::TensorView;
+    use std::collections::HashMap;
 
     #[test]
     fn a_file_written_as_its_values_come_is_the_one_written_at_once() {
         let description = json!({"format": "cream-logits", "version": 1, "é\"": "\\"});
-        let labels = Tensor::new(&[3_i64, -1], &Device::Cpu).unwrap();
-        let logits = Tensor::new(&[[0.5_f32, 1.0, -2.0], [0.0, 4.0, 8.0]], &Device::Cpu).unwrap();
-        let tensors =
-            BTreeMap::from([("logits".to_owned(), logits), ("labels".to_owned(), labels)]);
-        let whole = TensorFile { description: description.clone(), tensors }.to_bytes().unwrap();
+        let labels: Vec<u8> = [3_i64, -1].into_iter().flat_map(i64::to_le_bytes).collect();
+        let logits = [0.5_f32, 1.0, -2.0, 0.0, 4.0, 8.0];
+        let logits: Vec<u8> = logits.into_iter().flat_map(f32::to_le_bytes).collect();
+        let views = [
+            ("logits", TensorView::new(Dtype::F32, vec![2, 3], &logits).unwrap()),
+            ("labels", TensorView::new(Dtype::I64, vec![2], &labels).unwrap()),
+        ];
+        let metadata = HashMap::from([(METADATA_KEY.to_owned(), description.to_string())]);
+        let whole = safetensors::serialize(views, Some(metadata)).unwrap();
         let shapes = [("labels", Dtype::I64, &[2][..]), ("logits", Dtype::F32, &[2, 3])];
         let mut streamed = file_head(&description, &shapes).unwrap();
-        streamed.extend([3_i64, -1].into_iter().flat_map(i64::to_le_bytes));
-        streamed.extend([0.5_f32, 1.0, -2.0, 0.0, 4.0, 8.0].into_iter().flat_map(f32::to_le_bytes));
+        streamed.extend([labels, logits].concat());
         assert!(streamed == whole);
         assert!(file_head(&description, &[("a", Dtype::F32, &[usize::MAX])]).is_err());
     }
 
     #[test]
+    fn metadata_keep_their_order() {
+        let head = file_head_of(&[("format", "pt"), ("a\"", "b")], &[]).unwrap();
+        let text = std::str::from_utf8(&head[LENGTH_BYTES..]).unwrap();
+        assert_eq!(text.trim_end(), r#"{"__metadata__":{"format":"pt","a\"":"b"}}"#);
+    }
+
+    #[test]
     fn what_is_wrong_with_a_file_is_said() {
         let shapes = [("a", Dtype::F32, &[2][..]), ("b", Dtype::F32, &[1])];
-        let good = [file_head(&Value::Null, &shapes).unwrap(), vec![0; 12]].concat();
-        TensorFile::from_bytes(&good).unwrap();
+        let good = [file_head_of(&[], &shapes).unwrap(), vec![0; 12]].concat();
+        StoredTensors::parse(&good).unwrap();
         let replaced = |from: &str, to: &str| {
             let at = good.windows(from.len()).position(|part| part == from.as_bytes()).unwrap();
             [&good[..at], to.as_bytes(), &good[at + from.len()..]].concat()
@@ -153,7 +179,7 @@ mod tests {
             ),
             (replaced("[8,12]", "[7,11]"), "invalid offset for tensor `b`".to_owned()),
         ] {
-            let error = TensorFile::from_bytes(&bytes).unwrap_err().to_string();
+            let error = StoredTensors::parse(&bytes).unwrap_err().to_string();
             assert!(
                 error.starts_with("not a safetensors file: ") && error.contains(&said),
                 "{said}: {error}"

@@ -4,7 +4,7 @@ use cream_arch::Architecture;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{NnError, TensorFile};
+use crate::{METADATA_KEY, WeightsError};
 
 /// The version of every description that this program writes and reads.
 const VERSION: u64 = 1;
@@ -55,15 +55,23 @@ pub struct SupernetDescription {
     pub seed: u64,
 }
 
-impl TensorFile {
-    /// Reads the description.
+/// The object that a file's metadata holds as text.
+pub(crate) fn description(text: &str) -> Result<Value, WeightsError> {
+    serde_json::from_str(text).map_err(|error| {
+        WeightsError::File(format!(
+            "metadata `{METADATA_KEY}` is not JSON: {error}; make the file anew"
+        ))
+    })
+}
+
+impl Contents {
+    /// What a file's description says, `Null` standing for a file that has none.
     ///
     /// # Errors
-    /// [`NnError::File`] for one that is not as its format says, or of another version: the message names the key.
-    pub fn contents(&self) -> Result<Contents, NnError> {
-        let description = &self.description;
+    /// [`WeightsError::File`] for one that is not as its format says, or of another version: the message names the key.
+    pub fn of(description: &Value) -> Result<Self, WeightsError> {
         if description.is_null() {
-            return Ok(Contents::Foreign);
+            return Ok(Self::Foreign);
         }
         let run = &description["run"];
         let stated = if run.is_null() { description } else { run };
@@ -82,12 +90,12 @@ impl TensorFile {
             _ => return fail("version", &format!("is not {VERSION}; make the file anew")),
         }
         match format {
-            "cream-weights" => Ok(Contents::Weights(Box::new(weights(description)?))),
-            "cream-supernet" => Ok(Contents::Supernet(Box::new(read(description)?))),
+            "cream-weights" => Ok(Self::Weights(Box::new(weights(description)?))),
+            "cream-supernet" => Ok(Self::Supernet(Box::new(read(description)?))),
             "cream-checkpoint" => {
-                Ok(Contents::Checkpoint(run["kind"].as_str().unwrap_or_default().to_owned()))
+                Ok(Self::Checkpoint(run["kind"].as_str().unwrap_or_default().to_owned()))
             }
-            "cream-logits" | "cream-inputs" => Ok(Contents::Output(format.to_owned())),
+            "cream-logits" | "cream-inputs" => Ok(Self::Output(format.to_owned())),
             other => {
                 let other: String = other.chars().take(100).collect();
                 fail(
@@ -99,7 +107,7 @@ impl TensorFile {
     }
 }
 
-fn weights(description: &Value) -> Result<WeightsDescription, NnError> {
+fn weights(description: &Value) -> Result<WeightsDescription, WeightsError> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Stated {
@@ -130,11 +138,11 @@ fn weights(description: &Value) -> Result<WeightsDescription, NnError> {
     Ok(WeightsDescription { averaged: weights == Kind::Ema, architecture, classes })
 }
 
-fn read<T: DeserializeOwned>(description: &Value) -> Result<T, NnError> {
+fn read<T: DeserializeOwned>(description: &Value) -> Result<T, WeightsError> {
     serde_path_to_error::deserialize(description)
         .or_else(|error| fail(&error.path().to_string(), &error.inner().to_string()))
 }
 
-fn fail<T>(key: &str, reason: &str) -> Result<T, NnError> {
-    Err(NnError::File(format!("its description: {key} {reason}")))
+fn fail<T>(key: &str, reason: &str) -> Result<T, WeightsError> {
+    Err(WeightsError::File(format!("its description: {key} {reason}")))
 }
