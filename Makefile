@@ -22,6 +22,7 @@
 ##   make check                            formatting, lints, dependency arrows
 ##   make bench [PYTHON=path/to/python]    speed and memory of five networks; with a Python that has
 ##                                         torch, onnx and onnxruntime, beside those too
+##   make parity PYTHON=path/to/python     exported networks beside PyTorch and ONNX Runtime
 ##   make bench-data PYTHON=path/to/python
 ##                                         preparing and loading data, beside Pillow and PyTorch
 ##
@@ -35,6 +36,7 @@
 ##   PREP_FLAGS flags for imagenet-prep
 ##   BENCH_FLAGS, COMPARE_FLAGS   flags for bench and for compare.py (tests/bench)
 ##   DATA_FLAGS flags for compare_data.py
+##   PARITY_FLAGS   flags for the scripts of tests/parity
 ##   RUNS, SHARD_ROOT   where runs and prepared data go (runs and data)
 ##   TOOLS      folder of ready binaries; unset: they are built first
 ##
@@ -66,7 +68,7 @@ include pipelines/rules.mk
 include pipelines/pipeline.mk
 include pipelines/install.mk
 
-.PHONY: help build test check bench bench-data sample cargo-present
+.PHONY: help build test check bench bench-data parity sample cargo-present
 
 help:
 	@sed -n 's/^## \{0,1\}//p' Makefile
@@ -107,6 +109,16 @@ ifdef PYTHON
 	@$(PYTHON) tests/bench/compare_data.py --tools $(TOOLS) $(DATA_FLAGS)
 else
 	@echo "make: bench-data compares with Python: give PYTHON=path/to/python" >&2; exit 2
+endif
+
+# Scripts of tests/parity.
+PARITY := exports
+
+parity: | $(BUILD)
+ifdef PYTHON
+	@for script in $(PARITY); do $(PYTHON) tests/parity/$$script.py --tools $(TOOLS) $(PARITY_FLAGS); done
+else
+	@echo "make: parity compares with Python: give PYTHON=path/to/python" >&2; exit 2
 endif
 
 sample:
