@@ -82,13 +82,7 @@ fn decode_size(
     let bytes = decoder.output_buffer_size().map_err(fault)?;
     image.pixels.resize(bytes, 0);
     let decoded = decoder.decode_image_into(&mut image.pixels).map_err(fault)?;
-    let faults = |warning: &DecodeWarning| !matches!(warning, DecodeWarning::ExtraneousData { .. });
-    if let Some(fault) = decoded.warnings.iter().find(|warning| faults(warning)) {
-        return Err(match fault {
-            DecodeWarning::TruncatedData { .. } => ImageError::Truncated,
-            other => broken("JPEG", format!("{other:?}")),
-        });
-    }
+    check_warnings(&decoded.warnings)?;
     let written = decoded.bytes_written;
     if (decoded.width, decoded.height) != (width, height) || written != width * height * 3 {
         let reason = format!("{written} bytes decoded for {width} x {height} pixels");
@@ -97,6 +91,17 @@ fn decode_size(
     image.pixels.truncate(written);
     (image.width, image.height) = (width, height);
     Ok(())
+}
+
+/// Bytes between segments are no fault; what was made up in place of data is.
+pub(super) fn check_warnings(warnings: &[DecodeWarning]) -> Result<(), ImageError> {
+    let faults =
+        |warning: &&DecodeWarning| !matches!(warning, DecodeWarning::ExtraneousData { .. });
+    match warnings.iter().find(faults) {
+        None => Ok(()),
+        Some(DecodeWarning::TruncatedData { .. }) => Err(ImageError::Truncated),
+        Some(other) => Err(broken("JPEG", format!("{other:?}"))),
+    }
 }
 
 /// Four components (CMYK, YCCK): the first and last, which are never subsampled, alike, and the two
@@ -116,7 +121,7 @@ fn check_sampling(components: &[ComponentInfo]) -> Result<(), ImageError> {
     Err(broken("JPEG", format!("sampling factors {all:?} of four components")))
 }
 
-fn fault(error: JpegError) -> ImageError {
+pub(super) fn fault(error: JpegError) -> ImageError {
     match error {
         JpegError::UnexpectedEof => ImageError::Truncated,
         other => broken("JPEG", other),
@@ -127,7 +132,7 @@ fn fault(error: JpegError) -> ImageError {
 /// preview has end markers of its own.
 pub(super) fn has_end(bytes: &[u8]) -> bool {
     let mut at = 2;
-    while let Some(offset) = bytes.get(at..).and_then(|rest| rest.iter().position(|&b| b == 0xff)) {
+    while let Some(offset) = bytes.get(at..).and_then(first_marker) {
         at += offset + 1;
         match bytes.get(at) {
             Some(0xd9) => return true,
@@ -142,4 +147,14 @@ pub(super) fn has_end(bytes: &[u8]) -> bool {
         }
     }
     false
+}
+
+/// Place of the first 0xff. Most are more than a hundred bytes apart: whole stretches are looked at
+/// first, which takes few instructions.
+fn first_marker(bytes: &[u8]) -> Option<usize> {
+    let stretches = bytes.chunks(32);
+    let without = |stretch: &&[u8]| !stretch.iter().fold(false, |any, &b| any | (b == 0xff));
+    let start = stretches.take_while(without).count() * 32;
+    let place = bytes.get(start..)?.iter().position(|&b| b == 0xff)?;
+    Some(start + place)
 }

@@ -4,12 +4,15 @@
 //! ignored. Sizes are checked before pixels are allocated, so a small file cannot claim much memory.
 
 mod jpeg;
+mod planes;
 mod png;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::error::{DataError, ImageError};
 use crate::transform::{Area, Window};
+
+pub(crate) use planes::{Plane, Planes};
 
 /// Most pixels of an image that is decoded: 64 Mi, 192 MiB of RGB.
 pub const MAX_PIXELS: usize = 1 << 26;
@@ -191,6 +194,29 @@ impl<'a> Encoded<'a> {
         contained(|| match self.content {
             Content::Jpeg(decoder) => jpeg::decode(&decoder, image),
             Content::Png(bytes) => png::decode(bytes, image),
+        })
+    }
+
+    /// Whether [`decode_planes`](Self::decode_planes) can be used.
+    pub(crate) fn is_planes(&self) -> bool {
+        match &self.content {
+            Content::Jpeg(decoder) => planes::chroma_step(decoder).is_some(),
+            Content::Png(_) => false,
+        }
+    }
+
+    /// Decodes all pixels as the planes that the image is kept as.
+    ///
+    /// # Errors
+    /// When the data is broken or cut, as in [`decode`](Self::decode); for an image that is not
+    /// [kept so](Self::is_planes).
+    pub(crate) fn decode_planes(self) -> Result<Planes, ImageError> {
+        contained(|| match self.content {
+            Content::Jpeg(decoder) => match planes::chroma_step(&decoder) {
+                Some(step) => planes::decode(*decoder, step),
+                None => Err(broken("JPEG", "it is not kept as planes")),
+            },
+            Content::Png(_) => Err(broken("PNG", "it is not kept as planes")),
         })
     }
 

@@ -5,6 +5,7 @@ mod crop;
 mod erase;
 mod eval;
 pub mod geometry;
+mod plane;
 mod randaugment;
 mod resize;
 pub mod tone;
@@ -12,6 +13,7 @@ mod train;
 
 pub use crop::{centre_offset, paste_centred};
 pub use eval::EvalTransform;
+pub(crate) use plane::resize_planes;
 pub use randaugment::{MagnitudeForm, RandAugment};
 pub use resize::{Area, Filter, ResizeScratch, Window, resize};
 pub use train::{TrainCrop, TrainInterpolation, TrainTransform};

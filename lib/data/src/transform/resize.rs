@@ -2,8 +2,9 @@
 
 use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
+use super::plane::PlaneScratch;
 use crate::decode::RgbImage;
 use crate::error::{DataError, ImageError};
 
@@ -98,8 +99,11 @@ impl Area {
 /// Buffers that transforms reuse from call to call; one per thread.
 #[derive(Default)]
 pub struct ResizeScratch {
-    resizer: Resizer,
+    pub(super) resizer: Resizer,
     rows: Vec<u8>,
+    pub(super) plane: PlaneScratch,
+    /// The planes of an image made smaller.
+    pub(crate) small: [Vec<u8>; 3],
     /// The decoded image.
     pub(crate) decoded: RgbImage,
     /// A copy of the output, for what cannot be done in place.
@@ -130,19 +134,19 @@ pub fn resize(
     let ResizeScratch { resizer, rows, .. } = scratch;
     if whole(area.height, height) && area.top == 0.0 || whole(area.width, width) && area.left == 0.0
     {
-        return pass(resizer, source, cover, area, filter, (out, height, width));
+        return pass::<U8x3>(resizer, source, cover, area, filter, (out, height, width));
     }
     rows.resize(cover.height * width * 3, 0);
     let across = Area { top: 0.0, height: cover.height as f64, ..area };
-    pass(resizer, source, cover, across, filter, (rows, cover.height, width))?;
+    pass::<U8x3>(resizer, source, cover, across, filter, (rows, cover.height, width))?;
     let cover = Window { top: 0, left: 0, height: cover.height, width };
     let down = Area { left: 0.0, width: width as f64, ..area };
-    pass(resizer, (rows, cover.height, width), cover, down, filter, (out, height, width))
+    pass::<U8x3>(resizer, (rows, cover.height, width), cover, down, filter, (out, height, width))
 }
 
 /// Resizes along one axis, or neither: `area` of what `cover` cuts out. Images are (pixels, height,
 /// width).
-fn pass(
+pub(super) fn pass<P: PixelTrait>(
     resizer: &mut Resizer,
     (source, source_height, source_width): (&[u8], usize, usize),
     cover: Window,
@@ -150,15 +154,14 @@ fn pass(
     filter: Filter,
     (target, height, width): (&mut [u8], usize, usize),
 ) -> Result<(), DataError> {
-    let source =
-        TypedImageRef::<U8x3>::from_buffer(source_width as u32, source_height as u32, source)
-            .map_err(fault)?;
+    let source = TypedImageRef::<P>::from_buffer(source_width as u32, source_height as u32, source)
+        .map_err(fault)?;
     let Window { top, left, height: rows, width: columns } = cover;
     let source =
         TypedCroppedImage::new(source, left as u32, top as u32, columns as u32, rows as u32)
             .map_err(fault)?;
     let mut target =
-        TypedImage::<U8x3>::from_buffer(width as u32, height as u32, target).map_err(fault)?;
+        TypedImage::<P>::from_buffer(width as u32, height as u32, target).map_err(fault)?;
     let filter = match filter {
         Filter::Bilinear => FilterType::Bilinear,
         Filter::Bicubic => FilterType::CatmullRom,

@@ -4,6 +4,8 @@
 //! enough already are checked and keep their bytes. `lib/data/PERFORMANCE.md` has what each part
 //! costs, and what the encoders were that this one was chosen from.
 
+mod planes;
+
 use std::panic::catch_unwind;
 
 use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
@@ -47,29 +49,42 @@ pub fn store(
     let mut decoded = std::mem::take(&mut scratch.decoded);
     let remade = match target {
         None => encoded.decode(&mut decoded).map(|()| None),
-        Some((shrink, sides)) => resized(encoded, sides, &mut decoded, scratch)
-            .and_then(|small| encode(&small, kind, shrink.quality))
-            .map(Some),
+        Some((shrink, sides)) => {
+            let reduction = reduction(&encoded, sides);
+            if reduction == Reduction::Full && encoded.is_planes() {
+                encoded.decode_planes().and_then(|planes| {
+                    planes::encode_smaller(&planes, sides, shrink.quality, scratch)
+                })
+            } else {
+                resized(encoded, reduction, sides, &mut decoded, scratch)
+                    .and_then(|small| encode(&small, kind, shrink.quality))
+            }
+            .map(Some)
+        }
     };
     scratch.decoded = decoded;
     Ok(Stored { kind, remade: remade? })
 }
 
+/// By how much an image may be decoded smaller that is to have these sides, (width, height).
+fn reduction(encoded: &Encoded<'_>, (width, height): (usize, usize)) -> Reduction {
+    let reductions = [Reduction::Eighth, Reduction::Quarter, Reduction::Half];
+    let large_enough = |reduction: &Reduction| {
+        let factor = reduction.factor();
+        encoded.width() / factor >= width && encoded.height() / factor >= height
+    };
+    reductions.into_iter().find(large_enough).unwrap_or(Reduction::Full)
+}
+
 /// The image with these sides, (width, height); both are shorter than its own.
 fn resized(
     encoded: Encoded<'_>,
+    reduction: Reduction,
     (width, height): (usize, usize),
     decoded: &mut RgbImage,
     scratch: &mut ResizeScratch,
 ) -> Result<RgbImage, ImageError> {
     let window = Window { top: 0, left: 0, height: encoded.height(), width: encoded.width() };
-    let reduction = [Reduction::Eighth, Reduction::Quarter, Reduction::Half]
-        .into_iter()
-        .find(|reduction| {
-            let factor = reduction.factor();
-            encoded.width() / factor >= width && encoded.height() / factor >= height
-        })
-        .unwrap_or(Reduction::Full);
     let area = encoded.decode_window(window, reduction, decoded)?;
     let mut small = RgbImage::black(width, height);
     resize(decoded, area, Filter::Bicubic, (height, width), scratch, &mut small.pixels)
@@ -100,6 +115,10 @@ pub fn encode(image: &RgbImage, kind: ImageKind, quality: u8) -> Result<Vec<u8>,
         ImageKind::Png => encode_png(image, grey.as_deref())
             .map_err(|error| fault(ImageKind::Png, error.to_string()))?,
     };
+    fitting(bytes)
+}
+
+fn fitting(bytes: Vec<u8>) -> Result<Vec<u8>, ImageError> {
     match bytes.len() as u64 {
         bytes if bytes > MAX_BYTES => Err(ImageError::TooManyBytes { bytes, limit: MAX_BYTES }),
         _ => Ok(bytes),
