@@ -6,6 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 
 /// Writes `path` whole: `fill` writes to a file aside, which takes the name only when `fill` and
 /// all syncing succeeded. On an error the old content of `path`, if any, stays.
@@ -29,6 +30,8 @@ pub struct Aside {
     temporary: PathBuf,
     target: PathBuf,
     committed: bool,
+    /// Syncing of what is written so far, which goes on beside the writing.
+    early: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Aside {
@@ -50,12 +53,38 @@ impl Aside {
         let temporary = target.with_file_name(aside);
         let file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
         let file = BufWriter::with_capacity(1 << 18, file);
-        Ok(Self { file, temporary, target: target.to_owned(), committed: false })
+        Ok(Self { file, temporary, target: target.to_owned(), committed: false, early: None })
     }
 
     /// Where the content goes.
     pub fn writer(&mut self) -> &mut BufWriter<File> {
         &mut self.file
+    }
+
+    /// Begins to sync what is written so far, unless that is going on: [`commit`](Self::commit) has
+    /// less to wait for then. Content that was not given to the file yet is left out.
+    ///
+    /// # Errors
+    /// Those of the syncing before.
+    pub fn sync_early(&mut self) -> io::Result<()> {
+        if self.early.as_ref().is_some_and(|running| !running.is_finished()) {
+            return Ok(());
+        }
+        self.synced_early()?;
+        let file = self.file.get_ref().try_clone()?;
+        let syncing = std::thread::Builder::new().spawn(move || file.sync_data());
+        // Without a thread to spare, all is synced at the end.
+        self.early = syncing.ok();
+        Ok(())
+    }
+
+    /// Waits for it. What the file system reports there it does not report again.
+    fn synced_early(&mut self) -> io::Result<()> {
+        match self.early.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(result)) => result,
+            Some(Err(_)) => Err(io::Error::other("syncing ended early")),
+        }
     }
 
     /// Syncs the content, gives the file its name and syncs the folder.
@@ -64,6 +93,7 @@ impl Aside {
     /// Those of the file system; the file aside is then removed.
     pub fn commit(mut self) -> io::Result<()> {
         self.file.flush()?;
+        self.synced_early()?;
         self.file.get_ref().sync_all()?;
         fs::rename(&self.temporary, &self.target)?;
         self.committed = true;
@@ -117,6 +147,21 @@ mod tests {
         write_whole(&path, |out| out.write_all(b"a longer first content")).unwrap();
         write_whole(&path, |out| out.write_all(b"second")).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"second");
+    }
+
+    #[test]
+    fn content_synced_on_the_way_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file.bin");
+        let mut aside = Aside::create(&path).unwrap();
+        let part: Vec<u8> = (0..1 << 19).map(|place| (place % 251) as u8).collect();
+        for _ in 0..5 {
+            aside.writer().write_all(&part).unwrap();
+            aside.sync_early().unwrap();
+        }
+        aside.commit().unwrap();
+        assert!(fs::read(&path).unwrap() == part.repeat(5));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

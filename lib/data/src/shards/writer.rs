@@ -31,16 +31,29 @@ struct Shard {
     tar: tar::Builder<Summing<AsideOut>>,
 }
 
+/// Bytes after which a shard begins to be synced while it is written. Else all threads would wait at
+/// its end.
+const SYNCED_AT_ONCE: usize = 16 << 20;
+
 /// Lets the tar own the file aside.
-struct AsideOut(Aside);
+struct AsideOut {
+    aside: Aside,
+    unsynced: usize,
+}
 
 impl io::Write for AsideOut {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.0.writer().write(buffer)
+        let count = self.aside.writer().write(buffer)?;
+        self.unsynced += count;
+        if self.unsynced >= SYNCED_AT_ONCE {
+            self.unsynced = 0;
+            self.aside.sync_early()?;
+        }
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.writer().flush()
+        self.aside.writer().flush()
     }
 }
 
@@ -128,8 +141,8 @@ impl SplitWriter {
     pub fn close_shard(&mut self) -> Result<(), DataError> {
         let Some(Shard { file, tar }) = self.open.take() else { return Ok(()) };
         let path = self.dir.join(&file);
-        let (aside, bytes, sha256) = tar.into_inner().map_err(DataError::io(&path))?.finish();
-        aside.0.commit().map_err(DataError::io(&path))?;
+        let (out, bytes, sha256) = tar.into_inner().map_err(DataError::io(&path))?.finish();
+        out.aside.commit().map_err(DataError::io(&path))?;
         self.shards.push(FileRecord { file, bytes, sha256 });
         Ok(())
     }
@@ -147,7 +160,7 @@ impl SplitWriter {
         let file = format!("{}-{:06}.tar", self.name, self.shards.len());
         let path = self.dir.join(&file);
         let aside = Aside::create(&path).map_err(DataError::io(&path))?;
-        Ok(Shard { file, tar: tar::Builder::new(Summing::new(AsideOut(aside))) })
+        Ok(Shard { file, tar: tar::Builder::new(Summing::new(AsideOut { aside, unsynced: 0 })) })
     }
 }
 
