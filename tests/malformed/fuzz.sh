@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../.."
 seconds=${1:-600}
 [[ $seconds =~ ^[1-9][0-9]*$ ]] || { echo "fuzz.sh: $seconds: give whole seconds, such as 600" >&2; exit 2; }
 shift || true
-all=(architecture archive board config idx image list parquet shards tensors)
+all=(architecture archive board config idx image list parquet pth shards tensors)
 targets=("$@")
 (($#)) || targets=("${all[@]}")
 for target in "${targets[@]}"; do

@@ -89,6 +89,11 @@ fn parquet_files() {
 }
 
 #[test]
+fn pytorch_checkpoints() {
+    replay("pth", cream_malformed::pth);
+}
+
+#[test]
 fn shard_sets() {
     replay("shards", cream_malformed::shards);
 }
