@@ -13,6 +13,7 @@ pub mod decode;
 pub mod encode;
 pub mod error;
 pub mod files;
+pub mod imagenet;
 pub mod keyed;
 pub mod loader;
 pub mod mix;
@@ -28,6 +29,6 @@ pub use mix::{Mix, Mixing};
 pub use pool::Pixels;
 pub use shards::{SampleId, ShardSet, Split};
 pub use transform::{
-    EvalTransform, Filter, MagnitudeForm, RandAugment, TrainCrop, TrainInterpolation,
-    TrainTransform, Transform,
+    Crops, EvalTransform, Filter, MagnitudeForm, RandAugment, TrainCrop, TrainInterpolation,
+    TrainTransform, Transform, Views,
 };

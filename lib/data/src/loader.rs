@@ -4,6 +4,7 @@
 //! channel; the consumer takes from the channels in turn. A batch is a function of (seed, epoch,
 //! batch number), so an epoch can be resumed at any batch.
 
+use std::iter::repeat_n;
 use std::ops::Range;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -17,12 +18,12 @@ use crate::error::DataError;
 use crate::keyed::{self, Key, Purpose};
 use crate::pool::Pool;
 use crate::shards::{SampleId, ShardSet, Split};
-use crate::transform::{EvalTransform, ResizeScratch, TrainTransform, Transform};
+use crate::transform::{EvalTransform, ResizeScratch, TrainTransform, Transform, Views};
 
 /// How batches are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoaderSettings {
-    /// Samples in a batch, those of all ranks together.
+    /// Samples in a batch, those of all ranks together; [`Transform::Views`] makes several images of each.
     pub batch: usize,
     /// Threads that decode; 0 decodes in the thread that asks for batches.
     pub workers: usize,
@@ -283,15 +284,16 @@ impl Plan {
         let samples = self.order[place(self.slice.start)..place(self.slice.end)].to_vec();
         let image_size = self.transform.image_size();
         let image = image_size * image_size * 3;
-        let mut pixels = self.pool.take(samples.len() * image);
-        let mut labels = Vec::with_capacity(samples.len());
-        let mut erasures = Vec::with_capacity(samples.len());
-        for (&sample, out) in samples.iter().zip(pixels.chunks_exact_mut(image)) {
-            labels.push(self.set.label(sample)?);
-            erasures.push(
-                self.sample(sample, scratch, out).map_err(|e| self.set.name_fault(sample, e))?,
-            );
+        let views = self.transform.views();
+        let mut pixels = self.pool.take(samples.len() * views * image);
+        let mut labels = Vec::with_capacity(samples.len() * views);
+        let mut erasures = Vec::with_capacity(samples.len() * views);
+        for (&sample, out) in samples.iter().zip(pixels.chunks_exact_mut(views * image)) {
+            let erasure = self.sample(sample, scratch, out).map_err(|e| self.set.name_fault(sample, e))?;
+            labels.extend(repeat_n(self.set.label(sample)?, views));
+            erasures.extend(repeat_n(erasure, views));
         }
+        let samples = samples.iter().flat_map(|&sample| repeat_n(sample, views)).collect();
         let mix = match &self.transform {
             Transform::Train(TrainTransform { mixing: Some(mixing), .. }) => {
                 mixing.draw((self.seed, self.epoch, index as u64), image_size)
@@ -311,7 +313,11 @@ impl Plan {
         let image = Encoded::open(&scratch.bytes)?;
         match &self.transform {
             Transform::Eval(transform) => {
-                transform.apply_encoded(image, &mut scratch.resize, out).map(|()| None)
+                let views = Views::default();
+                transform.apply_encoded(image, views, &mut scratch.resize, out).map(|()| None)
+            }
+            Transform::Views(transform, views) => {
+                transform.apply_encoded(image, *views, &mut scratch.resize, out).map(|()| None)
             }
             Transform::Train(transform) => {
                 let key = (self.seed, self.epoch, u64::from(sample.index()));

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use cream_data::shards::writer::{SplitWriter, mark_search_validation, write_index};
 use cream_data::{
-    Batch, DataError, EvalTransform, Filter, ImageKind, Loader, LoaderSettings, Mixing, SampleId,
-    ShardSet, Split, TrainCrop, TrainInterpolation, TrainTransform, Transform,
+    Batch, Crops, DataError, EvalTransform, Filter, ImageKind, Loader, LoaderSettings, Mixing,
+    SampleId, ShardSet, Split, TrainCrop, TrainInterpolation, TrainTransform, Transform, Views,
 };
 
 const CLASSES: u32 = 3;
@@ -248,6 +248,34 @@ fn small_images_are_moved_within_their_frame() {
         moves.insert(found.expect("a shift of at most 2 pixels"));
     }
     assert_eq!(moves.len(), 25);
+}
+
+#[test]
+fn several_views_of_a_sample_stand_in_a_row() {
+    let (_dir, set) = set();
+    let samples = set.samples(Split::Train)[3..8].to_vec();
+    let crop = EvalTransform::ResizeCrop { image_size: 8, crop: 0.8, filter: Filter::Bicubic };
+    let load = |transform: Transform| -> Vec<Batch> {
+        let settings = LoaderSettings { batch: 2, ..settings(2) };
+        let loader = Loader::samples(&set, samples.clone(), transform, settings, 0).unwrap();
+        loader.map(Result::unwrap).collect()
+    };
+    let views = Views { crops: Crops::Five, mirrored: true };
+    let (one, ten) = (load(Transform::Eval(crop)), load(Transform::Views(crop, views)));
+    assert_eq!(ten.iter().map(Batch::len).collect::<Vec<_>>(), [20, 20, 10]);
+    let image = 8 * 8 * 3;
+    for (one, ten) in one.iter().zip(&ten) {
+        assert_eq!(ten.pixels.len(), ten.len() * image);
+        assert_eq!((ten.labels.len(), ten.erasures.len()), (ten.len(), ten.len()));
+        for place in 0..ten.len() {
+            assert_eq!(ten.samples[place], one.samples[place / 10]);
+            assert_eq!(ten.labels[place], one.labels[place / 10]);
+        }
+        for (alone, views) in one.pixels.chunks(image).zip(ten.pixels.chunks(10 * image)) {
+            // The fifth is the one in the middle.
+            assert!(views.chunks(image).nth(4) == Some(alone));
+        }
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod randaugment;
 mod resize;
 pub mod tone;
 mod train;
+mod views;
 
 pub use crop::{centre_offset, paste_centred};
 pub use eval::EvalTransform;
@@ -17,16 +18,19 @@ pub(crate) use plane::resize_planes;
 pub use randaugment::{MagnitudeForm, RandAugment};
 pub use resize::{Area, Filter, ResizeScratch, Window, resize};
 pub use train::{TrainCrop, TrainInterpolation, TrainTransform};
+pub use views::{Crops, Views};
 
 use crate::error::DataError;
 
-/// Either of the two transforms, for loaders over an explicit list of samples.
+/// Any of the transforms, for loaders over an explicit list of samples.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Transform {
     /// Augmentation keyed by (seed, epoch, sample).
     Train(TrainTransform),
     /// The same crop every time.
     Eval(EvalTransform),
+    /// The same crops every time: in the batch each sample stands once for each of them.
+    Views(EvalTransform, Views),
 }
 
 impl From<TrainTransform> for Transform {
@@ -47,7 +51,16 @@ impl Transform {
     pub fn image_size(&self) -> usize {
         match self {
             Self::Train(transform) => transform.crop.image_size(),
-            Self::Eval(transform) => transform.image_size(),
+            Self::Eval(transform) | Self::Views(transform, _) => transform.image_size(),
+        }
+    }
+
+    /// How many images a batch holds of every sample.
+    #[must_use]
+    pub fn views(&self) -> usize {
+        match self {
+            Self::Train(_) | Self::Eval(_) => 1,
+            Self::Views(_, views) => views.count(),
         }
     }
 
@@ -58,7 +71,7 @@ impl Transform {
     pub fn check(&self) -> Result<(), DataError> {
         match self {
             Self::Train(transform) => transform.check(),
-            Self::Eval(transform) => transform.check(),
+            Self::Eval(transform) | Self::Views(transform, _) => transform.check(),
         }
     }
 }

@@ -250,7 +250,7 @@ fn reduction(window: Window, size: usize) -> Reduction {
 }
 
 /// Reverses every row of a `[size, size, 3]` image.
-fn mirror(pixels: &mut [u8], size: usize) {
+pub(super) fn mirror(pixels: &mut [u8], size: usize) {
     for row in pixels.chunks_exact_mut(size * 3) {
         let (pixels, _) = row.as_chunks_mut::<3>();
         pixels.reverse();
