@@ -289,7 +289,8 @@ impl Plan {
         let mut labels = Vec::with_capacity(samples.len() * views);
         let mut erasures = Vec::with_capacity(samples.len() * views);
         for (&sample, out) in samples.iter().zip(pixels.chunks_exact_mut(views * image)) {
-            let erasure = self.sample(sample, scratch, out).map_err(|e| self.set.name_fault(sample, e))?;
+            let erasure =
+                self.sample(sample, scratch, out).map_err(|e| self.set.name_fault(sample, e))?;
             labels.extend(repeat_n(self.set.label(sample)?, views));
             erasures.extend(repeat_n(erasure, views));
         }

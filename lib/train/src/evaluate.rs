@@ -1,14 +1,79 @@
-//! Evaluation: a network over a split, image by image in shard order.
+//! Evaluation: a network over images, one by one in their order.
 
 use crate::TrainError;
 use crate::feed::Feed;
 use crate::score::Tally;
 use crate::settings::eval_transform;
 use candle_core::{Device, Tensor};
-use cream_data::{Batch, Loader, LoaderSettings, ShardSet, Split};
+use cream_data::{
+    Batch, EvalTransform, Loader, LoaderSettings, SampleId, ShardSet, Split, Transform, Views,
+};
 use cream_nn::ChildNet;
-use cream_nn::layers::Statistics;
+use cream_nn::layers::{Pass, Statistics};
 use std::sync::Arc;
+
+/// A network that answers with its running statistics.
+pub struct Answerer<'a> {
+    network: &'a ChildNet,
+    feed: Feed,
+    pass: Pass,
+    views: Views,
+}
+
+impl<'a> Answerer<'a> {
+    /// For images of which `views` are taken.
+    pub fn new(network: &'a ChildNet, views: Views, device: &Device) -> Self {
+        let architecture = network.architecture();
+        let feed = Feed::new(&architecture.input, architecture.num_classes, device);
+        Self { network, feed, pass: network.pass(Statistics::Running), views }
+    }
+
+    /// How the network's images are cut.
+    pub fn transform(&self) -> EvalTransform {
+        let architecture = self.network.architecture();
+        eval_transform(architecture.image_size, architecture.input.evaluation)
+    }
+
+    /// How many samples make a batch of at most this many images; at least one.
+    pub fn samples_per_batch(&self, images: usize) -> usize {
+        (images / self.views.count()).max(1)
+    }
+
+    /// Logits `[samples, classes]` of a batch that holds every sample once for each view: the mean of the views' logits.
+    ///
+    /// # Errors
+    /// When the images do not fit the network, or the device has no room.
+    pub fn logits(&self, batch: &Batch) -> Result<Tensor, TrainError> {
+        let logits = self.network.forward(&self.feed.images(batch)?, &self.pass)?;
+        if self.views.count() == 1 {
+            return Ok(logits);
+        }
+        let (images, classes) = logits.dims2()?;
+        let views = self.views.count();
+        Ok(logits.reshape((images / views, views, classes))?.mean(1)?)
+    }
+}
+
+/// Samples with what a network says of them.
+pub struct Scored {
+    /// As loaded: every sample once for each view, in a row.
+    pub batch: Batch,
+    /// `[samples, classes]`.
+    pub logits: Tensor,
+    views: usize,
+}
+
+impl Scored {
+    /// The samples, each once.
+    pub fn samples(&self) -> impl Iterator<Item = SampleId> {
+        self.batch.samples.iter().copied().step_by(self.views)
+    }
+
+    /// Their class numbers in the data.
+    pub fn labels(&self) -> impl Iterator<Item = u32> {
+        self.batch.labels.iter().copied().step_by(self.views)
+    }
+}
 
 /// Scores a network on the validation images; `None` once `go_on`, which is asked after every batch, says no.
 ///
@@ -22,9 +87,10 @@ pub fn evaluate_network(
     go_on: impl Fn() -> bool,
 ) -> Result<Option<Tally>, TrainError> {
     let mut tally = Tally::default();
-    for scored in scored_batches(network, data, Split::Validation, loader, device)? {
-        let (batch, logits) = scored?;
-        tally.add(&logits, &batch.labels)?;
+    let answerer = Answerer::new(network, Views::default(), device);
+    for scored in scored_batches(&answerer, data, data.samples(Split::Validation), loader)? {
+        let scored = scored?;
+        tally.add(&scored.logits, &scored.batch.labels)?;
         if !go_on() {
             return Ok(None);
         }
@@ -32,41 +98,24 @@ pub fn evaluate_network(
     Ok(Some(tally))
 }
 
-/// Runs a network over a split and hands every batch with its logits `[N, classes]` to `visit`, in shard order.
+/// Batches with their logits in the order of `samples`, made as they are asked for. Of the loader's settings `batch` counts
+/// images that the network sees at once.
 ///
 /// # Errors
-/// When an image cannot be read or does not fit the network, or what `visit` fails with.
-pub fn for_each_batch(
-    network: &ChildNet,
+/// When an image cannot be read or does not fit the network.
+pub fn scored_batches(
+    answerer: &Answerer<'_>,
     data: &Arc<ShardSet>,
-    split: Split,
+    samples: Vec<SampleId>,
     loader: LoaderSettings,
-    device: &Device,
-    mut visit: impl FnMut(&Batch, &Tensor) -> Result<(), TrainError>,
-) -> Result<(), TrainError> {
-    for scored in scored_batches(network, data, split, loader, device)? {
-        let (batch, logits) = scored?;
-        visit(&batch, &logits)?;
-    }
-    Ok(())
-}
-
-/// Batches with their logits, made as they are asked for.
-fn scored_batches(
-    network: &ChildNet,
-    data: &Arc<ShardSet>,
-    split: Split,
-    loader: LoaderSettings,
-    device: &Device,
-) -> Result<impl Iterator<Item = Result<(Batch, Tensor), TrainError>>, TrainError> {
-    let architecture = network.architecture();
-    let feed = Feed::new(&architecture.input, architecture.num_classes, device);
-    let transform = eval_transform(architecture.image_size, architecture.input.evaluation);
-    let pass = network.pass(Statistics::Running);
-    let batches = Loader::eval(data, split, transform, loader)?;
+) -> Result<impl Iterator<Item = Result<Scored, TrainError>>, TrainError> {
+    let transform = Transform::Views(answerer.transform(), answerer.views);
+    let batch = answerer.samples_per_batch(loader.batch);
+    let loader = LoaderSettings { batch, drop_last: false, ..loader };
+    let batches = Loader::samples(data, samples, transform, loader, 0)?;
     Ok(batches.map(move |batch| {
         let batch = batch?;
-        let logits = network.forward(&feed.images(&batch)?, &pass)?;
-        Ok((batch, logits))
+        let logits = answerer.logits(&batch)?;
+        Ok(Scored { batch, logits, views: answerer.views.count() })
     }))
 }

@@ -68,7 +68,7 @@ impl Tally {
 
 /// How many classes come before `class`: those of higher logits, and of equal ones with a lower index. A
 /// logit that is no number comes last.
-fn rank(row: &[f64], class: usize) -> usize {
+pub fn rank(row: &[f64], class: usize) -> usize {
     let own = row[class];
     if own.is_nan() {
         return row.len();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, ValueEnum};
 use cream_cli::ReportArgs;
-use cream_data::Split;
+use cream_data::{Crops, Split, Views};
 
 const ABOUT: &str = "Score a network, or paths of a supernet, on images";
 
@@ -13,13 +13,23 @@ Score a network, or paths of a supernet, on images.
 
   evaluate --weights runs/x/retrain/model.safetensors --data data/fashion-mnist
   evaluate --weights foreign.safetensors --arch arch.json --data data/imagenet --format json
+  evaluate --weights model.safetensors --image photo.jpg holiday/
   path-export --sample 100 --flops-max 3 ... |
       evaluate --supernet runs/x --arch - --data data/fashion-mnist
 
-With --weights: one network on one split; the result goes to standard output as text or as one
-JSON object (top1 and top5 as shares from 0 to 1, loss, images). Our weights files carry their
+With --weights and --data: one network on one split; the result goes to standard output as text or
+as one JSON object (top1 and top5 as shares from 0 to 1, loss, images). Our weights files carry their
 architecture; foreign ones, safetensors under PyTorch's names, need --arch. --weights also
 takes the folder of a finished retraining, or a checkpoint.
+
+With --weights and --image: the five best classes of each image with their probabilities, as text or
+as JSON lines. An image that cannot be read is named, the others are not held up, and the exit status
+is 2.
+
+Classes go by the names in our weights files or in --classes-file; a network of 1,000 classes without
+names is taken for one of ImageNet. The data's classes are found among them by name (a class folder
+or its words), or by number where all are numbers, so that data may have the classes in another order
+or only some of them. Whatever has other names is refused.
 
 With --supernet: architectures as JSON lines, each a path of the supernet, scored with its
 weights after recalibrating batch-norm statistics for each; one JSON line per path in the same
@@ -37,12 +47,38 @@ pub struct Args {
     pub arch: Option<String>,
 
     /// Folder of shards
-    #[arg(long, value_name = "SHARDS")]
-    pub data: PathBuf,
+    #[arg(long, value_name = "SHARDS", required_unless_present = "image")]
+    pub data: Option<PathBuf>,
+
+    /// JPEGs or PNGs without labels instead; a folder stands for the .jpg, .jpeg and .png files in it, folders inside are
+    /// not searched; - is standard input
+    #[arg(long, value_name = "IMAGE", num_args = 1.., conflicts_with_all = ["data", "supernet", "split"])]
+    pub image: Vec<PathBuf>,
 
     /// val, train, search-train or search-val [default: val; with --supernet search-val]
     #[arg(long)]
     pub split: Option<Split>,
+
+    /// Names of the network's classes, one a line in the order of its outputs
+    #[arg(long, value_name = "FILE", conflicts_with = "supernet")]
+    pub classes_file: Option<String>,
+
+    /// Only these classes, one name or number a line: other images are left out, and other classes are no answers
+    #[arg(long, value_name = "FILE", conflicts_with = "supernet")]
+    pub subset: Option<String>,
+
+    /// Side of the network's input in pixels [default: the architecture's]
+    #[arg(long, value_name = "N", conflicts_with = "supernet", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub image_size: Option<u32>,
+
+    /// Crops of each image, the mean of whose logits is its answer: 1, the middle; 5, the corners too; 10, those
+    /// mirrored too
+    #[arg(long, value_name = "1|5|10", default_value = "1", value_parser = crops, conflicts_with = "supernet")]
+    pub crops: u32,
+
+    /// Take each crop mirrored too
+    #[arg(long, conflicts_with = "supernet")]
+    pub flip: bool,
 
     /// Take the averaged weights, and fail if there are none
     #[arg(long, conflicts_with = "raw")]
@@ -52,7 +88,7 @@ pub struct Args {
     #[arg(long)]
     pub raw: bool,
 
-    /// Images per batch
+    /// Images per batch, every crop being one
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub batch: u32,
 
@@ -60,17 +96,29 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 
-    /// Write a CSV: key, label, and the five best classes with their probabilities
+    /// Write a CSV: key (of --image the file), label, and the five best classes with their probabilities
     #[arg(long, value_name = "FILE", conflicts_with = "supernet")]
     pub predictions: Option<PathBuf>,
 
     /// Write safetensors: logits [N, classes] and labels [N], in shard order
-    #[arg(long, value_name = "FILE", conflicts_with = "supernet")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["supernet", "image"])]
     pub logits: Option<PathBuf>,
 
-    /// Write safetensors: the crops that were fed, uint8 [N, size, size, 3]
-    #[arg(long, value_name = "FILE", conflicts_with = "supernet")]
+    /// Write safetensors: the crops that were fed, uint8 [N x crops, size, size, 3]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["supernet", "image"])]
     pub save_inputs: Option<PathBuf>,
+
+    /// Write a CSV: images of each class (rows) by their best answer (columns)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["supernet", "image"])]
+    pub confusion: Option<PathBuf>,
+
+    /// Write a CSV: images, top-1, top-5 and the most frequent wrong answer of each class
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["supernet", "image"])]
+    pub per_class: Option<PathBuf>,
+
+    /// Say how many images a second the pass took, loading included: on standard error, or in the JSON
+    #[arg(long, conflicts_with_all = ["supernet", "image"])]
+    pub throughput: bool,
 
     /// With --supernet: training batches over which each path's statistics are taken
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10000))]
@@ -137,5 +185,20 @@ impl Args {
             (_, true) => Which::Raw,
             _ => Which::Either,
         }
+    }
+
+    /// Which crops are asked for.
+    pub fn views(&self) -> Views {
+        let crops = if self.crops == 1 { Crops::Centre } else { Crops::Five };
+        Views { crops, mirrored: self.flip || self.crops == 10 }
+    }
+}
+
+fn crops(text: &str) -> Result<u32, String> {
+    match text {
+        "1" => Ok(1),
+        "5" => Ok(5),
+        "10" => Ok(10),
+        _ => Err("give 1, 5 or 10".to_owned()),
     }
 }

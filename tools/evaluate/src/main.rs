@@ -1,9 +1,15 @@
 //! Scores networks on images.
 
 mod args;
+mod classes;
+mod images;
 mod network;
 mod paths;
+mod predictions;
+mod question;
+mod sink;
 mod sinks;
+mod tables;
 mod weights;
 
 use std::collections::BTreeSet;
@@ -16,6 +22,7 @@ use cream_data::{LoaderSettings, ShardSet, Split};
 use cream_train::{TrainError, device};
 
 use args::Args;
+use classes::Outputs;
 
 fn main() -> ExitCode {
     cream_cli::main("evaluate", || {
@@ -29,8 +36,13 @@ fn run(args: &Args) -> Result<(), Failure> {
     // Before the data: a wrong file should not wait for an index of a million images.
     match (&args.subject.weights, &args.subject.supernet) {
         (Some(weights), _) => {
-            let network = weights::network(weights, args, &device)?;
-            network::score(args, &network, &open(args)?, &device)
+            let weights::Loaded { network, classes } = weights::load(weights, args, &device)?;
+            let count = network.architecture().num_classes;
+            let outputs = Outputs::of(args.classes_file.as_deref(), classes, count)?;
+            if !args.image.is_empty() {
+                return images::classify(args, &network, &outputs, &device);
+            }
+            network::score(args, &network, outputs, open(args)?, &device)
         }
         (_, Some(run)) => paths::score(args, run, &device),
         _ => Err(Failure::input("give --weights or --supernet")),
@@ -39,15 +51,17 @@ fn run(args: &Args) -> Result<(), Failure> {
 
 /// The shards.
 fn open(args: &Args) -> Result<Arc<ShardSet>, Failure> {
-    Ok(Arc::new(ShardSet::open(&args.data).or_input()?))
+    let data = args.data.as_deref();
+    let data = data.ok_or_else(|| Failure::input("--data is missing: give a folder of shards"))?;
+    Ok(Arc::new(ShardSet::open(data).or_input()?))
 }
 
-/// The data must have the classes of the network, and images in the split.
+/// The data must have the classes of the supernet, and images in the split.
 fn check(data: &ShardSet, classes: usize, split: Split) -> Result<(), Failure> {
     if data.num_classes() != classes {
         let found = data.num_classes();
         return Err(Failure::input(format!(
-            "the network has {classes} classes and the data {found}; give the data it was trained on"
+            "the supernet has {classes} classes and the data {found}; give the data it was trained on"
         )));
     }
     if data.len(split) == 0 {

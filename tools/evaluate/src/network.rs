@@ -1,46 +1,73 @@
 //! One network on one split.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use candle_core::Device;
 use cream_cli::progress::Progress;
 use cream_cli::{Failure, OrFail, write_stdout};
 use cream_data::{ShardSet, Split};
 use cream_nn::ChildNet;
-use cream_train::evaluate::for_each_batch;
+use cream_train::TrainError;
+use cream_train::evaluate::{Answerer, Scored, scored_batches};
 use cream_train::score::Tally;
 
 use crate::args::{Args, Format};
+use crate::classes::Outputs;
+use crate::question::Question;
 use crate::sinks::Sinks;
-use crate::{check, failure, loader_settings, verify};
+use crate::{failure, loader_settings, verify};
 
 /// Scores `network` and prints the result; writes the files that were asked for.
 pub fn score(
     args: &Args,
     network: &ChildNet,
-    data: &Arc<ShardSet>,
+    outputs: Outputs,
+    data: Arc<ShardSet>,
     device: &Device,
 ) -> Result<(), Failure> {
-    let split = args.split.unwrap_or(Split::Validation);
-    check(data, network.architecture().num_classes, split)?;
-    let mut sinks = Sinks::begin(args, data, split, network.architecture().image_size)?;
-    verify(args, data, &[split])?;
-    let progress = Progress::new(data.len(split) as u64, "images", args.report.style());
+    let question = Question::new(args, data, outputs)?;
+    let sinks = Sinks::begin(args, &question, network.architecture().image_size)?;
+    verify(args, &question.data, &[question.split])?;
+    let progress = Progress::new(question.samples.len() as u64, "images", args.report.style());
+    let started = Instant::now();
+    let answerer = Answerer::new(network, args.views(), device);
+    let tally = pass(args, &question, &answerer, sinks, &progress)?;
+    let rate = tally.images as f64 / started.elapsed().as_secs_f64().max(1e-9);
+    let rate = args.throughput.then_some(rate);
+    if let (Some(rate), Format::Text) = (rate, args.format) {
+        progress.message(format!("{rate:.1} images per second, loading included"));
+    }
+    write_stdout(render(args.format, question.split, &tally, rate))
+}
+
+/// All images once.
+fn pass(
+    args: &Args,
+    question: &Question,
+    answerer: &Answerer<'_>,
+    mut sinks: Sinks,
+    progress: &Progress,
+) -> Result<Tally, Failure> {
     let mut tally = Tally::default();
-    for_each_batch(network, data, split, loader_settings(args), device, |batch, logits| {
-        tally.add(logits, &batch.labels)?;
-        sinks.add(data, batch, logits)?;
-        progress.advance(batch.len() as u64);
+    let mut add = |scored: Scored| -> Result<(), TrainError> {
+        let labels: Vec<u32> = scored.labels().map(|class| question.label(class)).collect();
+        let logits = question.answers.select(&scored.logits)?;
+        tally.add(&logits, &labels)?;
+        sinks.add(question, &scored, &logits, &labels)?;
+        progress.advance(labels.len() as u64);
         Ok(())
-    })
-    .map_err(failure)?;
+    };
+    scored_batches(answerer, &question.data, question.samples.clone(), loader_settings(args))
+        .and_then(|mut batches| batches.try_for_each(|scored| add(scored?)))
+        .map_err(failure)?;
     progress.finish();
-    sinks.finish().or_run()?;
-    write_stdout(render(args.format, split, &tally))
+    sinks.finish(question).or_run()?;
+    Ok(tally)
 }
 
 /// The result for people or programs.
-fn render(format: Format, split: Split, tally: &Tally) -> String {
+fn render(format: Format, split: Split, tally: &Tally, rate: Option<f64>) -> String {
     let (top1, top5, loss, images) = (tally.top1(), tally.top5(), tally.loss(), tally.images);
     match format {
         Format::Text => format!(
@@ -50,7 +77,10 @@ fn render(format: Format, split: Split, tally: &Tally) -> String {
         ),
         Format::Json => {
             let split = split.name();
-            let result = serde_json::json!({"split": split, "top1": top1, "top5": top5, "loss": loss, "images": images});
+            let mut result = serde_json::json!({"split": split, "top1": top1, "top5": top5, "loss": loss, "images": images});
+            if let Some(rate) = rate {
+                result["images_per_second"] = rate.into();
+            }
             format!("{result}\n")
         }
     }

@@ -13,13 +13,28 @@ use cream_train::tensor_files;
 use crate::args::{Args, Which};
 use crate::failure;
 
+/// A network with its weights.
+pub struct Loaded {
+    /// The network.
+    pub network: ChildNet,
+    /// Names of its classes, where the file has them.
+    pub classes: Option<Vec<String>>,
+}
+
+/// What a weights file is for.
+struct Own {
+    architecture: Architecture,
+    classes: Option<Vec<String>>,
+}
+
 /// Builds the network that a weights file is for, and loads it.
-pub fn network(weights: &Path, args: &Args, device: &Device) -> Result<ChildNet, Failure> {
+pub fn load(weights: &Path, args: &Args, device: &Device) -> Result<Loaded, Failure> {
     let path = weights_file(weights, args.which()).or_input()?;
     let what = path.display().to_string();
     let mut file = tensor_files::read(&path).map_err(failure)?;
     let own = select(&mut file, args.which()).context(what.clone()).or_input()?;
     let foreign = own.is_none();
+    let (own, classes) = own.map_or((None, None), |own| (Some(own.architecture), own.classes));
     let architecture = match (&args.arch, own) {
         (Some(arch), _) => {
             let text = read_or_shipped(arch, 1 << 24, published_file)?;
@@ -32,6 +47,7 @@ pub fn network(weights: &Path, args: &Args, device: &Device) -> Result<ChildNet,
             )));
         }
     };
+    let architecture = resized(architecture, args)?;
     if foreign {
         file.tensors =
             rename_foreign(file.tensors, &architecture).context(what.clone()).or_input()?;
@@ -41,7 +57,17 @@ pub fn network(weights: &Path, args: &Args, device: &Device) -> Result<ChildNet,
         .with_context(|| what.clone())
         .or_input()?;
     network.weights().load(&file.tensors, |_| false).context(what).or_input()?;
-    Ok(network)
+    Ok(Loaded { network, classes })
+}
+
+/// The network with the input size that is asked for; its weights fit any.
+fn resized(architecture: Architecture, args: &Args) -> Result<Architecture, Failure> {
+    match args.image_size {
+        None => Ok(architecture),
+        Some(size) => {
+            architecture.with_image_size(size as usize).context("--image-size").or_input()
+        }
+    }
 }
 
 /// A folder stands for the weights in it.
@@ -62,8 +88,8 @@ fn weights_file(path: &Path, which: Which) -> anyhow::Result<PathBuf> {
     Ok(file)
 }
 
-/// Leaves the tensors of one set of weights, under their plain names; returns the network that the file says it is for.
-fn select(file: &mut TensorFile, which: Which) -> anyhow::Result<Option<Architecture>> {
+/// Leaves the tensors of one set of weights, under their plain names; returns what the file says it is for.
+fn select(file: &mut TensorFile, which: Which) -> anyhow::Result<Option<Own>> {
     match file.contents()? {
         Contents::Foreign if which == Which::Average => {
             bail!("does not say whether its weights are averaged; leave out --ema")
@@ -75,8 +101,13 @@ fn select(file: &mut TensorFile, which: Which) -> anyhow::Result<Option<Architec
         Contents::Weights(own) if which == Which::Raw && own.averaged => {
             bail!("holds averaged weights; give the model-raw.safetensors beside it")
         }
-        Contents::Weights(own) => Ok(Some(own.architecture)),
-        Contents::Checkpoint(kind) if kind == "retrain" => of_checkpoint(file, which).map(Some),
+        Contents::Weights(own) => {
+            Ok(Some(Own { architecture: own.architecture, classes: Some(own.classes) }))
+        }
+        Contents::Checkpoint(kind) if kind == "retrain" => {
+            let architecture = of_checkpoint(file, which)?;
+            Ok(Some(Own { architecture, classes: None }))
+        }
         Contents::Checkpoint(_) => {
             bail!("is a checkpoint of a search; finish that and give its folder to --supernet")
         }

@@ -45,9 +45,10 @@ fn place() -> TempDir {
     fs::write(dir.path().join("arch.json"), network.to_json()).unwrap();
     let mut init = KeyedInitialisation::new(3);
     let weights = ChildNet::new(&network, &mut init, DType::F32, &Device::Cpu).unwrap();
+    let classes: Vec<String> = (0..4).map(|class| format!("class {class}, \"{class}\"")).collect();
     let description = json!({
         "format": "cream-weights", "version": 1, "weights": "raw", "architecture": network,
-        "classes": ["a", "b", "c", "d"],
+        "classes": classes,
     });
     let file = TensorFile { description, tensors: weights.weights().tensors() };
     fs::write(dir.path().join("w.safetensors"), file.to_bytes().unwrap()).unwrap();
@@ -292,11 +293,11 @@ fn shards_are_named_with_what_differs() {
         &["val-table.csv: line 2: bytes 99999999 + ", "do not lie in val-000000.tar"],
     );
 
-    tiny::write_shards_of(&data, 3);
+    tiny::write_shards_of(&data, 5);
     table.refuses(
         "data of other classes",
         GOOD,
-        &["the network has 4 classes and the data 3", "give the data it was trained on"],
+        &["1 of the data's 5 classes cannot be told apart by name among the network's 4: \"class 4, \\\"4\\\"\"; give"],
     );
 }
 
@@ -310,7 +311,7 @@ fn places_that_cannot_be_written_are_named_before_anything_is_scored() {
     )
     .unwrap();
     let table = Table::new(&EVALUATE, dir.path());
-    for flag in ["--predictions", "--logits", "--save-inputs"] {
+    for flag in ["--predictions", "--logits", "--save-inputs", "--confusion", "--per-class"] {
         #[rustfmt::skip] // a table reads by rows
         let rows: [(&str, &str, &[&str]); 3] = [
             ("folder that is not there", "@/none/file", &["@/none/file: No such file", "; give a file in a folder that is there"]),
@@ -364,6 +365,72 @@ fn files_that_may_not_be_read_or_written_are_named() {
         mode(file, 0o000);
         table.is_denied(what, &arguments, &[&format!("@/{file}: Permission denied")]);
         mode(file, 0o644);
+    }
+}
+
+#[test]
+fn lists_of_classes_and_sizes_that_do_not_fit_are_named() {
+    let dir = place();
+    let table = Table::new(&EVALUATE, dir.path());
+    let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+    write("three", "a\nb\nc\n");
+    write("gap", "a\n\nb\nc\n");
+    write("others", "a\nb\nc\nd\n");
+    write("double", "class 0, \"0\"\nx\nx\ny\n");
+    write("unknown", "class 1, \"1\"\nbird\n");
+    write("beyond", "0\n4\n");
+    write("empty", "\n  \n");
+    fs::write(dir.path().join("binary"), b"a\xff").unwrap();
+    #[rustfmt::skip] // a table reads by rows
+    let rows: [(&str, &str, &[&str]); 13] = [
+        ("names of too few classes", "--classes-file @/three", &["@/three: names 3 classes and the network has 4; give one name on each line, in the order"]),
+        ("names with a gap", "--classes-file @/gap", &["@/gap: line 2 is empty"]),
+        ("names that the data does not have", "--classes-file @/others", &["4 of the data's 4 classes cannot be told apart", "with --classes-file"]),
+        ("two classes of one name", "--classes-file @/double", &["3 of the data's 4 classes", "class 1"]),
+        ("names that are no text", "--classes-file @/binary", &["@/binary: not UTF-8 text"]),
+        ("names that are not there", "--classes-file @/none", &["@/none: No such file"]),
+        ("subset of an unknown class", "--subset @/unknown", &["@/unknown: 1 of 2 names are none of the classes: \"bird\"; give names"]),
+        ("subset of a number too high", "--subset @/beyond", &["@/beyond: 2 of 2 names are none of the classes: \"0\", \"4\""]),
+        ("subset of nothing", "--subset @/empty", &["@/empty: names no class; give the name of a class on each line"]),
+        ("subset that is not there", "--subset @/none", &["@/none: No such file"]),
+        ("size below the strides", "--image-size 31", &["--image-size: image_size: 31", "the product of all strides"]),
+        ("folder without images", "--subset @/data", &["@/data: Is a directory"]),
+        ("list for a folder of shards", "--classes-file @/data", &["@/data: Is a directory"]),
+    ];
+    for (what, flags, parts) in rows {
+        table.refuses(what, &format!("{GOOD} {flags}"), parts);
+    }
+    let images = "--weights @/w.safetensors --image";
+    table.refuses(
+        "folder that holds no images",
+        &format!("{images} @/data"),
+        &["@/data: holds no .jpg, .jpeg or .png files"],
+    );
+    table.refuses(
+        "image that is none",
+        &format!("{images} @/three"),
+        &["@/three: neither JPEG nor PNG (it starts with 610a620a); give a whole JPEG or PNG"],
+    );
+    table.refuses(
+        "image that is not there",
+        &format!("{images} @/none"),
+        &["@/none: No such file", "check the name"],
+    );
+    table.refuses(
+        "image that is empty",
+        &format!("{images} /dev/null"),
+        &["/dev/null: neither JPEG nor PNG (it starts with nothing: the file is empty)"],
+    );
+    for flags in [
+        format!("{images} @/three --data @/data"),
+        format!("{images} @/three --logits @/l"),
+        format!("{images} @/three --confusion @/l"),
+        "--supernet @/s --image @/three".to_owned(),
+        format!("{GOOD} --crops 3"),
+        format!("{GOOD} --image-size 0"),
+        "--weights @/w.safetensors".to_owned(),
+    ] {
+        assert_eq!(EVALUATE.run(&flags, "").status.code(), Some(2), "{flags}");
     }
 }
 

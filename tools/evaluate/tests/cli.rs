@@ -3,100 +3,20 @@
 
 #[path = "../../../lib/arch/tests/json_schema/mod.rs"]
 mod json_schema;
-#[path = "../../../lib/train/tests/tiny/mod.rs"]
-mod tiny;
-#[path = "../../../lib/train/tests/tiny/tool.rs"]
-mod tool;
+mod place;
 
 use std::fs;
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use candle_core::{DType, Device};
 use cream_arch::{Architecture, Convention, Cost};
-use cream_data::{ShardSet, Split};
-use cream_nn::{ChildNet, TensorFile};
-use cream_train::KeyedInitialisation;
-use cream_train::report::Silent;
-use cream_train::retrain::retrain;
-use cream_train::run_folder::{Resume, RunFolder};
-use cream_train::search::search;
-use cream_train::sitting::Sitting;
+use cream_data::Split;
+use cream_nn::TensorFile;
 use json_schema::Schemas;
+use place::{EVALUATE, Place, tiny};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tool::Tool;
 
 const EVALUATION_SCHEMA: &str = include_str!("../schema/evaluation.schema.json");
 const PATH_SCORE_SCHEMA: &str = include_str!("../schema/path-score.schema.json");
-
-const EVALUATE: Tool = Tool::new("evaluate", env!("CARGO_BIN_EXE_evaluate"));
-
-/// Shards, and what else a test makes there. `@` in arguments stands for the folder.
-struct Place(TempDir);
-
-impl Place {
-    fn new() -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
-        tiny::write_shards(&place.path("data"));
-        fs::write(place.path("arch.json"), tiny::architecture(tiny::PATH).to_json()).unwrap();
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn data(&self) -> Arc<ShardSet> {
-        Arc::new(ShardSet::open(self.path("data")).unwrap())
-    }
-
-    /// Untrained weights of the network that `arch.json` describes, as a foreign program would write them.
-    fn foreign(&self) -> TensorFile {
-        let network = tiny::architecture(tiny::PATH);
-        let mut init = KeyedInitialisation::new(3);
-        let network = ChildNet::new(&network, &mut init, DType::F32, &Device::Cpu).unwrap();
-        TensorFile { description: Value::Null, tensors: network.weights().tensors() }
-    }
-
-    fn write(&self, name: &str, file: &TensorFile) {
-        fs::write(self.path(name), file.to_bytes().unwrap()).unwrap();
-    }
-
-    /// A finished retraining with an average, in `run`.
-    fn retrained(self) -> Self {
-        let folder = RunFolder::open(self.path("run"), &Resume::Auto).unwrap();
-        let plan = tiny::retrain_plan(tiny::retrain_settings());
-        retrain(&plan, &self.data(), &folder, &Sitting::to_the_end(Resume::Auto), &mut Silent)
-            .unwrap();
-        self
-    }
-
-    /// A finished search, in `search`.
-    fn searched(self) -> Self {
-        let folder = RunFolder::open(self.path("search"), &Resume::Auto).unwrap();
-        let plan = tiny::search_plan(tiny::search_settings());
-        search(&plan, &self.data(), &folder, &Sitting::to_the_end(Resume::Auto), &mut Silent)
-            .unwrap();
-        self
-    }
-
-    fn arguments(&self, arguments: &str) -> String {
-        format!("--data @/data {arguments}").replace('@', self.0.path().to_str().unwrap())
-    }
-
-    fn output(&self, arguments: &str, input: &str) -> String {
-        EVALUATE.succeeds(&self.arguments(arguments), input).0
-    }
-
-    fn json(&self, arguments: &str) -> Value {
-        serde_json::from_str(&self.output(&format!("{arguments} --format json"), "")).unwrap()
-    }
-
-    fn refuses(&self, arguments: &str, input: &str) -> String {
-        EVALUATE.refuses(&self.arguments(arguments), input)
-    }
-}
 
 #[test]
 fn help_version_and_missing_arguments() {
@@ -280,7 +200,7 @@ fn wrong_input_is_one_line_that_says_what_to_do() {
 
     tiny::write_shards_of(&place.path("data"), 3);
     let error = place.refuses(whole, "");
-    assert!(error.contains("4 classes and the data 3"), "{error}");
+    assert!(error.contains("4 classes and the data 3; give the data it was trained on"), "{error}");
     for flags in ["--batch 0", "--split test", "--format xml"] {
         let output = EVALUATE.run(&place.arguments(&format!("{whole} {flags}")), "");
         assert_eq!(output.status.code(), Some(2), "{flags}");
