@@ -32,7 +32,7 @@
 ##   EPOCHS, SEED, THREADS  override the recipe
 ##   EXTRA      any further flags of the trainer that the command runs (not for pipeline, which
 ##              runs two: use recipes)
-##   SEARCH_CONFIG, RETRAIN_CONFIG   recipes; by default those in configs/ for the data
+##   SEARCH_CONFIG, RETRAIN_CONFIG   recipes; by default those in configs/ for the data and ARCH
 ##   PREP_FLAGS flags for imagenet-prep
 ##   BENCH_FLAGS, COMPARE_FLAGS   flags for bench and for compare.py (tests/bench)
 ##   DATA_FLAGS flags for compare_data.py

@@ -23,6 +23,7 @@ ifeq ($(strip $(DATA)),)
   SOURCE_FILES := $(wildcard $(SOURCE)/*.gz)
   SHARDS := $(SHARD_ROOT)/$(NAME)
   RECIPE := sample
+  RETRAIN_RECIPES := sample
   # 15 % of so few training images, where the default of 4 % would rank paths on 200.
   PREP_FLAGS ?= --search-val-share 0.15
   ABOUT := the bundled Fashion-MNIST subset: 5,000 training and 3,000 validation images, \
@@ -31,6 +32,8 @@ else
   FOLDER := $(patsubst %/,%,$(DATA))
   NAME := $(notdir $(FOLDER))
   RECIPE := imagenet
+  # That of a published network for itself, for any other that of the 287 M network.
+  RETRAIN_RECIPES = $(patsubst %.json,%,$(notdir $(ARCH))) 287
   ifneq ($(wildcard $(FOLDER)/index.json),)
     SHARDS := $(FOLDER)
     ABOUT := the shards in $(FOLDER)
@@ -55,7 +58,7 @@ ifdef SOURCE
 endif
 
 SEARCH_CONFIG ?= configs/search/$(RECIPE).toml
-RETRAIN_CONFIG ?= configs/retrain/$(RECIPE).toml
+RETRAIN_CONFIG ?= $(firstword $(wildcard $(RETRAIN_RECIPES:%=configs/retrain/%.toml)))
 
 RUN := $(RUNS)/$(NAME)/search-$(FLOPS_MIN)-$(FLOPS_MAX)
 FOUND := $(RUN)/arch.json

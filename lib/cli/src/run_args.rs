@@ -24,15 +24,16 @@ impl ReportArgs {
     }
 }
 
-/// Flags of a tool that trains on a folder of shards and leaves its work in a run's folder.
+/// Flags of a tool that trains on a folder of shards and leaves its work in a run's folder. Flags in the group `prints`,
+/// to which a tool may add, need neither.
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
     /// Folder of shards
-    #[arg(long, value_name = "SHARDS", required_unless_present = "print_config")]
+    #[arg(long, value_name = "SHARDS", required_unless_present = "prints")]
     data: Option<PathBuf>,
 
     /// Folder of the run; created if need be
-    #[arg(long, value_name = "RUN", required_unless_present = "print_config")]
+    #[arg(long, value_name = "RUN", required_unless_present = "prints")]
     out: Option<PathBuf>,
 
     /// Recipe, a TOML file of settings
@@ -54,7 +55,7 @@ pub struct RunArgs {
     pub no_verify: bool,
 
     /// Print the settings with their sources and stop
-    #[arg(long)]
+    #[arg(long, group = "prints")]
     pub print_config: bool,
 
     /// How to report
@@ -71,7 +72,7 @@ impl RunArgs {
     /// The shards' folder.
     ///
     /// # Errors
-    /// When it was not given, which only `--print-config` allows.
+    /// When it was not given, which only the flags that print allow.
     pub fn data(&self) -> Result<&Path, Failure> {
         self.data
             .as_deref()
@@ -81,7 +82,7 @@ impl RunArgs {
     /// The run's folder.
     ///
     /// # Errors
-    /// When it was not given, which only `--print-config` allows.
+    /// When it was not given, which only the flags that print allow.
     pub fn out(&self) -> Result<&Path, Failure> {
         self.out
             .as_deref()

@@ -19,7 +19,7 @@ pub enum Purpose {
     Shuffle = 2,
     /// A sample's crop, flip, jitter and erased rectangle; indices: (epoch, sample).
     Augment = 3,
-    /// Dropout masks; indices: (step, 0).
+    /// Dropout masks; indices: (step, batch of the step).
     Dropout = 4,
     /// Paths through the supernet; indices: (step, 0).
     Path = 5,
@@ -41,6 +41,8 @@ pub enum Purpose {
     Synthetic = 13,
     /// Which images of a split its statistics are taken from; indices: (0, 0).
     Statistics = 14,
+    /// Stochastic depth; indices: (step, block).
+    DropPath = 15,
 }
 
 /// A seed with a purpose: the first half of a generator's key.

@@ -72,8 +72,8 @@ impl ChildNet {
             return trunk::forward(images, &self.stem, blocks, &self.head, pass);
         }
         let mut x = self.stem.forward(images, pass)?;
-        for block in blocks {
-            x = block.forward(&x, pass)?;
+        for (index, block) in blocks.enumerate() {
+            x = block.forward(&x, index, pass)?;
         }
         self.head.forward(&x, pass)
     }

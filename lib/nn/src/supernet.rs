@@ -101,8 +101,8 @@ impl SuperNet {
             return Ok(trunk::forward(images, &self.stem, blocks, &self.head, pass)?);
         }
         let mut x = self.stem.forward(images, pass)?;
-        for block in blocks {
-            x = block.forward(&x, pass)?;
+        for (index, block) in blocks.enumerate() {
+            x = block.forward(&x, index, pass)?;
         }
         Ok(self.head.forward(&x, pass)?)
     }

@@ -6,7 +6,7 @@ mod levels;
 
 use candle_core::{DType, Device, Result, Tensor};
 use cream_arch::{Activation, Architecture, Gate, Padding, Path, Space, Widths};
-use cream_nn::layers::{Pass, Statistics};
+use cream_nn::layers::{DropPath, Pass, Statistics};
 use cream_nn::ops::cross_entropy::cross_entropy;
 use cream_nn::{ChildNet, Init, Initialise};
 
@@ -54,6 +54,10 @@ fn assert_close(a: &Tensor, b: &Tensor, what: &str) {
 }
 
 fn check(architecture: &Architecture) {
+    check_with(architecture, None);
+}
+
+fn check_with(architecture: &Architecture, drop_path: Option<&DropPath>) {
     let build = || {
         let mut numbers = Numbers(1);
         let net = ChildNet::new(architecture, &mut numbers, DType::F64, &Device::Cpu).unwrap();
@@ -73,6 +77,7 @@ fn check(architecture: &Architecture) {
     let target = (target * 0.1).unwrap();
     let run = |as_layers: fn(Pass) -> Pass| {
         let net = build();
+        let as_layers = |pass: Pass| as_layers(pass.with_drop_path(drop_path.cloned()));
         let inferred = net.forward(&images, &as_layers(net.pass(Statistics::Running))).unwrap();
         let measured = net.forward(&images, &as_layers(net.pass(Statistics::Batch))).unwrap();
         let pass = as_layers(net.pass(Statistics::Update).with_gradients());
@@ -126,6 +131,25 @@ fn without_squeeze_excite_and_with_other_kernels() {
             let block = &mut architecture.stages[1][0];
             (block.kernel, block.stride) = (kernel, stride);
         }));
+    }
+}
+
+/// Every block drops one image, keeps one as it is and scales one up; inference takes no notice.
+#[test]
+fn stochastic_depth() {
+    let factors = |block: usize| (0..3).map(|i| [0.0, 1.0, 1.7][(block + i) % 3]).collect();
+    check_with(&network(|_| {}), Some(&DropPath::new((0..12).map(factors).collect())));
+}
+
+#[test]
+fn factors_for_other_images_are_refused() {
+    let net = ChildNet::new(&network(|_| {}), &mut Numbers(1), DType::F32, &Device::Cpu).unwrap();
+    let images = Tensor::ones((2, SIZE, SIZE, 3), DType::F32, &Device::Cpu).unwrap();
+    for as_layers in [|pass: Pass| pass, Pass::layer_by_layer] {
+        let pass =
+            net.pass(Statistics::Batch).with_drop_path(Some(DropPath::new(vec![vec![1.0]; 9])));
+        let error = net.forward(&images, &as_layers(pass)).unwrap_err().to_string();
+        assert!(error.contains("1 factors for 2 images in block"), "{error}");
     }
 }
 

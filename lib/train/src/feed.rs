@@ -13,9 +13,9 @@ pub struct Feed {
     std: [f32; 3],
     classes: usize,
     device: Device,
-    /// Makes the last image of every batch infinite.
+    /// Makes the last image infinite of every batch of an epoch from this one on.
     #[cfg(test)]
-    pub(crate) spoiled: bool,
+    pub(crate) spoiled: Option<usize>,
 }
 
 impl Feed {
@@ -29,7 +29,7 @@ impl Feed {
             classes,
             device: device.clone(),
             #[cfg(test)]
-            spoiled: false,
+            spoiled: None,
         }
     }
 
@@ -41,7 +41,11 @@ impl Feed {
         let shape = (batch.len(), batch.image_size, batch.image_size, 3);
         let values = batch.normalise(self.mean, self.std);
         #[cfg(test)]
-        let values = if self.spoiled { spoil(values) } else { values };
+        let values = if self.spoiled.is_some_and(|first| batch.index >= first) {
+            spoil(values)
+        } else {
+            values
+        };
         Ok(Tensor::from_vec(values, shape, &self.device)?)
     }
 

@@ -8,9 +8,12 @@ extern crate self as cream_train;
 #[path = "../tests/tiny/mod.rs"]
 mod tiny;
 
+pub mod accumulation;
 pub mod checkpoint;
 mod data_wait;
 pub mod device;
+pub mod distillation;
+pub mod drop_path;
 pub mod ema;
 pub mod evaluate;
 pub mod feed;

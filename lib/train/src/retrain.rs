@@ -1,18 +1,19 @@
 //! Training one network from scratch, or on from given weights.
 
 mod state;
+mod step;
 #[cfg(test)]
 mod tests;
 
 use crate::TrainError;
 use crate::checkpoint::{Identity, is_due};
 use crate::data_wait::DataWait;
+use crate::distillation::{Teacher, TeacherPlan};
 use crate::ema::Ema;
 use crate::evaluate::evaluate_network;
 use crate::feed::Feed;
 use crate::memory;
-use crate::non_finite::{Before, Step};
-use crate::optimizer::{Optimizer, clip, gradients, non_finite};
+use crate::optimizer::Optimizer;
 use crate::report::Report;
 use crate::run_folder::{Metrics, Resume, RunFolder};
 use crate::schedule::Schedule;
@@ -21,14 +22,10 @@ use crate::settings::{RetrainSettings, eval_transform};
 use crate::sitting::{Outcome, Reason, Sitting, Stopped};
 use candle_core::{DType, Device, Tensor};
 use cream_arch::Architecture;
-use cream_data::keyed::{Key, Purpose, chance};
-use cream_data::{Batch, Loader, LoaderSettings, ShardSet, Split, TrainTransform, Transform};
-use cream_nn::layers::Statistics;
-use cream_nn::ops::cross_entropy::cross_entropy;
+use cream_data::{Loader, LoaderSettings, ShardSet, Split, TrainTransform, Transform};
 use cream_nn::{ChildNet, ToBeLoaded};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -41,6 +38,8 @@ pub struct RetrainPlan {
     pub architecture: Architecture,
     /// Weights to start from instead of random ones.
     pub init: Option<BTreeMap<String, Tensor>>,
+    /// A network to learn from besides the labels.
+    pub teacher: Option<TeacherPlan>,
     /// Where the weights lie.
     pub device: Device,
 }
@@ -58,13 +57,24 @@ impl RetrainPlan {
                 "the architecture has {expected} classes and the data {classes}; export it with --classes {classes}"
             )));
         }
-        let (images, batch) = (data.len(Split::Train), self.settings.batch);
-        if images < batch {
-            return Err(TrainError::Setting(format!(
-                "the data has {images} training images, fewer than one batch of {batch}; give a smaller --batch"
-            )));
+        if let Some(teacher) = &self.teacher {
+            teacher.check(&self.architecture)?;
         }
-        Ok(())
+        let images = data.len(Split::Train);
+        if self.settings.steps_per_epoch(images) > 0 {
+            return Ok(());
+        }
+        let RetrainSettings { batch, accumulate, .. } = self.settings;
+        Err(TrainError::Setting(if accumulate == 1 {
+            format!(
+                "the data has {images} training images, fewer than one batch of {batch}; give a smaller --batch"
+            )
+        } else {
+            format!(
+                "the data has {images} training images, fewer than a step of {accumulate} batches of {batch}; give a \
+                 smaller --accumulate or --batch"
+            )
+        }))
     }
 }
 
@@ -89,6 +99,7 @@ struct Retraining<'a> {
     /// What checkpoints are held to belong to.
     identity: Identity,
     network: ChildNet,
+    teacher: Option<Teacher>,
     optimizer: Optimizer,
     ema: Option<Ema>,
     schedule: Schedule,
@@ -124,8 +135,9 @@ pub fn retrain(
     report.begin((steps * epochs) as u64, first, "steps");
     while run.position.epoch < epochs {
         let (began, mut batches) = (Instant::now(), run.training_batches()?);
-        for batch in batches.by_ref() {
-            run.step(&batch?)?.tell(report);
+        // After its last step an epoch may still be to be scored.
+        while run.position.batch < steps {
+            run.step(&mut batches)?.tell(report);
             if let Some(reason) = sitting.end(run.position.step - first) {
                 return run.stop(reason, sitting);
             }
@@ -152,15 +164,6 @@ pub fn retrain(
     Ok(Outcome::Done(run.validation))
 }
 
-/// The loss of one step.
-struct Loss(f64);
-
-impl fmt::Display for Loss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "loss {:.3}", self.0)
-    }
-}
-
 impl<'a> Retraining<'a> {
     fn start(
         plan: &'a RetrainPlan,
@@ -171,11 +174,15 @@ impl<'a> Retraining<'a> {
     ) -> Result<Self, TrainError> {
         let RetrainPlan { settings, architecture, device, .. } = plan;
         plan.check(data)?;
-        let steps = data.len(Split::Train) / settings.batch;
+        let steps = settings.steps_per_epoch(data.len(Split::Train));
         let network = state::network(plan)?;
         let ema = match settings.ema_decay {
             0.0 => None,
             decay => Some(Ema::new(network.weights(), decay, settings.ema_warmup)?),
+        };
+        let teacher = match &plan.teacher {
+            None => None,
+            Some(teacher) => Some(Teacher::new(teacher, architecture, settings, device)?),
         };
         let mut run = Self {
             plan,
@@ -184,6 +191,7 @@ impl<'a> Retraining<'a> {
             folder,
             identity: state::identity(plan, data.checksum()),
             network,
+            teacher,
             optimizer: Optimizer::new(settings.rule()),
             ema,
             schedule: settings.schedule(steps),
@@ -213,70 +221,8 @@ impl<'a> Retraining<'a> {
             None => Transform::Eval(eval_transform(image_size, input.evaluation)),
         };
         let settings = self.loader_settings();
-        Ok(Loader::train(self.data, Split::Train, transform, settings, epoch as u64, batch)?)
-    }
-
-    /// Trains on one batch.
-    fn step(&mut self, batch: &Batch) -> Result<Step<Loss>, TrainError> {
-        let running = self.network.weights().buffers.values();
-        let before = Before::step(running, self.skipped < self.plan.settings.skip_nonfinite)?;
-        let outcome = self.train(batch).map(Loss);
-        let outcome = before.settle(outcome, (self.folder, self.data), batch)?;
-        if let Step::Skipped(_) = outcome {
-            self.skipped += 1;
-            self.position.skipped += 1;
-        }
-        self.position.step += 1;
-        self.position.batch += 1;
-        Ok(outcome)
-    }
-
-    /// Forward, backward and update; returns the loss.
-    fn train(&mut self, batch: &Batch) -> Result<f64, TrainError> {
-        let settings = &self.plan.settings;
-        let images = self.feed.images(batch)?;
-        let target = self.feed.targets(batch, settings.label_smoothing)?;
-        let pass = self.network.pass(Statistics::Update).with_gradients();
-        let pass = pass.with_dropout(self.dropout(batch.len())?);
-        let logits = self.network.forward(&images, &pass)?;
-        let loss = cross_entropy(&logits, &target)?;
-        let value = loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
-        if !value.is_finite() {
-            return Err(self.non_finite(&format!("the loss is {value}")));
-        }
-        let weights = self.network.weights();
-        let parameters = weights.parameters.iter().map(|(name, var)| (name.as_str(), var));
-        let mut gradients = gradients(&mut pass.backward(&loss)?, parameters)?;
-        if let Some(name) = non_finite(&gradients)? {
-            return Err(self.non_finite(&format!("the gradient of {name} is not finite")));
-        }
-        // Loss and logits hold the graph, and the graph every activation: none is needed any more.
-        let answers = logits.detach();
-        drop((loss, logits));
-        if settings.clip_gradient > 0.0 {
-            clip(&mut gradients, settings.clip_gradient)?;
-        }
-        self.optimizer.step(&gradients, self.schedule.rate(self.position.step))?;
-        if let Some(ema) = &mut self.ema {
-            ema.update(weights)?;
-        }
-        self.position.loss += value;
-        self.position.tally.add(&answers, &batch.labels)?;
-        Ok(value)
-    }
-
-    /// Dropout factors `[images, features]` of this step.
-    fn dropout(&self, images: usize) -> Result<Option<Tensor>, TrainError> {
-        let RetrainSettings { dropout: rate, seed, .. } = self.plan.settings;
-        if rate == 0.0 {
-            return Ok(None);
-        }
-        let mut rng = Key::new(seed, Purpose::Dropout).rng(&[self.position.step, 0]);
-        let features = self.plan.architecture.head.channels;
-        let kept = (1.0 / (1.0 - rate)) as f32;
-        let factor = |_| if chance(&mut rng, rate) { 0.0 } else { kept };
-        let factors: Vec<f32> = (0..images * features).map(factor).collect();
-        Ok(Some(Tensor::from_vec(factors, (images, features), &self.plan.device)?))
+        let first = batch * self.plan.settings.accumulate;
+        Ok(Loader::train(self.data, Split::Train, transform, settings, epoch as u64, first)?)
     }
 
     /// Whether the weights are to be scored after this epoch.

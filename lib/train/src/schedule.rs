@@ -61,6 +61,11 @@ impl Schedule {
         }
     }
 
+    /// Whether the rate changes within epochs.
+    pub fn changes_every_step(&self) -> bool {
+        self.per_step || self.shape == Shape::Linear
+    }
+
     /// The rate of step `step`, from 0.
     pub fn rate(&self, step: u64) -> f64 {
         let per_epoch = self.steps_per_epoch.max(1) as u64;

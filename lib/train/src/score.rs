@@ -46,6 +46,14 @@ impl Tally {
         Ok(())
     }
 
+    /// Adds the sums of other images.
+    pub fn merge(&mut self, other: Self) {
+        self.images += other.images;
+        self.top1 += other.top1;
+        self.top5 += other.top5;
+        self.loss += other.loss;
+    }
+
     /// Share of images whose best class is right; 0 of none.
     pub fn top1(&self) -> f64 {
         self.mean(self.top1 as f64)

@@ -107,6 +107,34 @@ fn interrupted_retrainings_end_alike() {
     interrupted_runs_end_alike(&Run::Retrain(tiny::retrain_settings()), 18);
 }
 
+/// Steps of five batches, of which the epoch's last one fills none; mixing, stochastic depth and a teacher.
+#[test]
+fn interrupted_retrainings_of_large_steps_end_alike() {
+    let settings = RetrainSettings {
+        batch: 3,
+        accumulate: 5,
+        drop_path: 0.3,
+        mixup: 0.4,
+        teacher_temperature: 2.0,
+        checkpoint_steps: 2,
+        ..tiny::retrain_settings()
+    };
+    interrupted_runs_end_alike(&Run::Taught(settings), 9);
+}
+
+#[test]
+fn another_teacher_is_refused() {
+    let place = Place::new();
+    let settings = tiny::retrain_settings();
+    interrupt(&place, &Run::Taught(settings.clone()), "taught", At::Step(5));
+    let go = |run: Run| place.go(&run, "taught", &Resume::Auto, &mut Silent);
+    let error = go(Run::Retrain(settings.clone())).unwrap_err().to_string();
+    assert!(error.contains("teacher is \"\", was \""), "{error}");
+    let other = RetrainSettings { teacher_weight: 0.25, ..settings };
+    let error = go(Run::Taught(other)).unwrap_err().to_string();
+    assert!(error.contains("teacher-weight is 0.25, was 0.5"), "{error}");
+}
+
 /// Cut off once in mid-epoch, with every other rule that keeps something from step to step.
 #[test]
 fn other_recipes_end_alike() {

@@ -108,9 +108,10 @@ fn other_documents_do_not() {
 fn checkpoints_know_the_settings_that_results_depend_on() {
     let search = serde_json::to_value(SearchSettings::default()).unwrap();
     let retrain = serde_json::to_value(RetrainSettings::default()).unwrap();
-    for (kind, settings, more) in
-        [("search", search, &["space"][..]), ("retrain", retrain, &["architecture", "init"])]
-    {
+    for (kind, settings, more) in [
+        ("search", search, &["space"][..]),
+        ("retrain", retrain, &["architecture", "init", "teacher"]),
+    ] {
         let document = json!({"run": {"format": "cream-checkpoint", "kind": kind}});
         let (_, schema) = formats::schema_of(&document).unwrap();
         let schema: Value = serde_json::from_str(schema).unwrap();

@@ -25,14 +25,14 @@ same command again to take up an interrupted training: the result is the same.
 
 Settings come from flags, then CREAM_* environment variables (CREAM_EPOCHS=20), then the file
 given with --config, then defaults, which are the published recipe; --print-config shows them
-all with their sources.";
+all with their sources, --print-schedule the learning rates that they lead to.";
 
 /// Flags as given.
 #[derive(Debug, Parser)]
 #[command(name = "arch-retrain", version = cream_cli::VERSION, about = ABOUT, long_about = LONG_ABOUT)]
 pub struct Args {
     /// Architecture file, or - for standard input
-    #[arg(long, value_name = "ARCH", required_unless_present = "print_config")]
+    #[arg(long, value_name = "ARCH", required_unless_present = "prints")]
     arch: Option<String>,
 
     #[command(flatten)]
@@ -41,6 +41,21 @@ pub struct Args {
     /// Start from these weights (safetensors); a classifier of another size starts anew
     #[arg(long, value_name = "WEIGHTS")]
     pub init: Option<PathBuf>,
+
+    /// Print the recipe's learning rates as CSV and stop: a row for every epoch, or for every step
+    /// where the rate changes within epochs
+    #[arg(long, group = "prints")]
+    pub print_schedule: bool,
+
+    /// Training images that --print-schedule counts steps by [default: ImageNet's]
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "print_schedule",
+        default_value_t = 1_281_167,
+        hide_default_value = true
+    )]
+    pub images: usize,
 
     #[command(flatten)]
     settings: Settings,
@@ -57,10 +72,13 @@ struct Settings {
     /// Passes over the data, without cool-down
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
-    /// Images per step
+    /// Images that are computed at once
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
-    /// Highest learning rate [default: 0.064 at a batch of 1024, scaled]
+    /// Batches of one step, whose gradients are averaged
+    #[arg(long, value_name = "N")]
+    accumulate: Option<usize>,
+    /// Highest learning rate [default: 0.064 at 1024 images a step, scaled]
     #[arg(long, value_name = "RATE")]
     learning_rate: Option<f64>,
     /// cosine, step, linear or constant
@@ -75,12 +93,21 @@ struct Settings {
     /// Dropout before the classifier
     #[arg(long, value_name = "SHARE")]
     dropout: Option<f64>,
+    /// Stochastic depth: rate at which the last block is skipped
+    #[arg(long, value_name = "SHARE")]
+    drop_path: Option<f64>,
     /// Alpha of mixup; 0 for none
     #[arg(long, value_name = "ALPHA")]
     mixup: Option<f64>,
     /// Alpha of cutmix; 0 for none
     #[arg(long, value_name = "ALPHA")]
     cutmix: Option<f64>,
+    /// Share of the teacher's soft labels in the loss
+    #[arg(long, value_name = "SHARE")]
+    teacher_weight: Option<f64>,
+    /// Temperature at which the network and its teacher are compared
+    #[arg(long, value_name = "T")]
+    teacher_temperature: Option<f64>,
     /// Decay of the average of weights; 0 for none
     #[arg(long, value_name = "DECAY")]
     ema_decay: Option<f64>,

@@ -2,6 +2,7 @@
 
 mod args;
 mod report;
+mod schedule;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -36,6 +37,9 @@ fn run(args: &Args) -> Result<(), Failure> {
     }
     let settings = &resolved.settings;
     settings.check().or_input()?;
+    if args.print_schedule {
+        return write_stdout(schedule::csv(settings, args.images)?);
+    }
     device::in_pool(settings.threads, || train(args, &resolved)).or_input()?
 }
 
@@ -46,7 +50,8 @@ fn train(args: &Args, resolved: &Resolved<RetrainSettings>) -> Result<(), Failur
     let initial = |path| initial_weights(path, &architecture);
     let init = args.init.as_deref().map(initial).transpose()?;
     let device = device::open(&settings.device).or_input()?;
-    let plan = RetrainPlan { settings: settings.clone(), architecture, init, device };
+    let plan =
+        RetrainPlan { settings: settings.clone(), architecture, init, teacher: None, device };
     plan.check(&data).or_input()?;
     let style = args.run.report.style();
     let signal = interrupt::watch(style).context("signals").or_run()?;

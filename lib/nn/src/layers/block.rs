@@ -40,14 +40,14 @@ impl Block {
         })
     }
 
-    /// `[N, H, W, C]` to `[N, H', W', C']`.
+    /// `[N, H, W, C]` to `[N, H', W', C']`, as block number `index` of its network.
     ///
     /// # Errors
-    /// When the channels differ.
-    pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+    /// When the channels differ, or the factors of stochastic depth do not fit.
+    pub fn forward(&self, x: &Tensor, index: usize, pass: &Pass) -> Result<Tensor> {
         match self {
-            Self::DepthwiseSeparable(block) => block.forward(x, pass),
-            Self::InvertedResidual(block) => block.forward(x, pass),
+            Self::DepthwiseSeparable(block) => block.forward(x, index, pass),
+            Self::InvertedResidual(block) => block.forward(x, index, pass),
             Self::Convolution(block) => block.forward(x, pass),
         }
     }
@@ -77,11 +77,11 @@ impl DepthwiseSeparable {
         })
     }
 
-    fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, index: usize, pass: &Pass) -> Result<Tensor> {
         let y = self.bn1.forward(&self.conv_dw.forward(x, pass)?, pass)?;
         let y = gated(&self.se, y, pass)?;
         let y = self.bn2.forward(&self.conv_pw.forward(&y, pass)?, pass)?;
-        if self.residual { y + x } else { Ok(y) }
+        if self.residual { added(y, x, index, pass) } else { Ok(y) }
     }
 }
 
@@ -113,12 +113,12 @@ impl InvertedResidual {
         })
     }
 
-    fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, index: usize, pass: &Pass) -> Result<Tensor> {
         let y = self.bn1.forward(&self.conv_pw.forward(x, pass)?, pass)?;
         let y = self.bn2.forward(&self.conv_dw.forward(&y, pass)?, pass)?;
         let y = gated(&self.se, y, pass)?;
         let y = self.bn3.forward(&self.conv_pwl.forward(&y, pass)?, pass)?;
-        if self.residual { y + x } else { Ok(y) }
+        if self.residual { added(y, x, index, pass) } else { Ok(y) }
     }
 }
 
@@ -149,6 +149,13 @@ fn squeeze_excite(
     rule: &cream_arch::Block,
 ) -> Result<Option<SqueezeExcite>> {
     rule.squeeze_excite.as_ref().map(|se| SqueezeExcite::new(b.at("se"), c, se)).transpose()
+}
+
+/// The branch `y` of block number `index`, added to its input.
+fn added(y: Tensor, x: &Tensor, index: usize, pass: &Pass) -> Result<Tensor> {
+    let Some(factors) = pass.branch_factors(index, x.dim(0)?)? else { return y + x };
+    let factors = Tensor::new(factors, x.device())?.to_dtype(x.dtype())?;
+    y.broadcast_mul(&factors.reshape(((), 1, 1, 1))?)? + x
 }
 
 fn gated(se: &Option<SqueezeExcite>, y: Tensor, pass: &Pass) -> Result<Tensor> {

@@ -5,6 +5,7 @@ mod block;
 mod convolution;
 mod dense;
 mod depthwise;
+mod drop_path;
 mod head;
 mod squeeze_excite;
 mod stem;
@@ -15,6 +16,7 @@ pub(crate) use block::{DepthwiseSeparable, InvertedResidual};
 pub use convolution::Convolution;
 pub use dense::Dense;
 pub use depthwise::DepthwiseConvolution;
+pub use drop_path::DropPath;
 pub(crate) use head::Features;
 pub use head::Head;
 pub use squeeze_excite::SqueezeExcite;
@@ -64,6 +66,8 @@ pub struct Pass {
     pub gradients: Option<Gradients>,
     /// Factors for the features before the classifier, `[N, features]`: 0 or 1 / (1 - rate) each.
     pub dropout: Option<Tensor>,
+    /// Stochastic depth, in training.
+    pub drop_path: Option<DropPath>,
     /// Momentum of running statistics (0.1 keeps 90 % of the old).
     pub momentum: f64,
     /// Added to variances.
@@ -76,8 +80,8 @@ impl Pass {
     /// A pass with the given use of statistics, without gradients or dropout.
     pub fn new(statistics: Statistics, norm: &cream_arch::Norm) -> Self {
         let (momentum, epsilon) = (norm.momentum, norm.epsilon);
-        let (gradients, dropout, layer_by_layer) = (None, None, false);
-        Self { statistics, gradients, dropout, momentum, epsilon, layer_by_layer }
+        let (gradients, dropout, drop_path, layer_by_layer) = (None, None, None, false);
+        Self { statistics, gradients, dropout, drop_path, momentum, epsilon, layer_by_layer }
     }
 
     /// The same with a backward pass to follow.
@@ -111,6 +115,27 @@ impl Pass {
     #[must_use]
     pub fn with_dropout(self, factors: Option<Tensor>) -> Self {
         Self { dropout: factors, ..self }
+    }
+
+    /// The same with stochastic depth.
+    #[must_use]
+    pub fn with_drop_path(self, drop_path: Option<DropPath>) -> Self {
+        Self { drop_path, ..self }
+    }
+
+    /// The factor of what block `block` adds to its input, one for each image; `None` for 1.
+    pub(crate) fn branch_factors(&self, block: usize, images: usize) -> Result<Option<&[f64]>> {
+        if self.statistics == Statistics::Running {
+            return Ok(None);
+        }
+        let factors = self.drop_path.as_ref().and_then(|drop_path| drop_path.of_block(block));
+        match factors {
+            Some(factors) if factors.len() != images => candle_core::bail!(
+                "stochastic depth: {} factors for {images} images in block {block}",
+                factors.len()
+            ),
+            factors => Ok(factors),
+        }
     }
 
     /// A parameter as this pass sees it: a constant unless gradients are wanted.

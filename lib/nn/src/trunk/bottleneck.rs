@@ -3,6 +3,7 @@
 //! Stored for the backward pass are the outputs of the convolutions, before their norms. Activations are made again
 //! where they are read, which costs less than writing and reading them.
 
+use super::branch::Branch;
 use super::depthwise::Shape;
 use super::norm::{Norm, Sums};
 use super::parameters::{give, give_wide, with_values};
@@ -65,6 +66,8 @@ pub(super) struct Saved<T: Pooled> {
     squeezed: Option<Squeezed<T>>,
     projected: Buffer<T>,
     projected_norm: Norm<T>,
+    /// Stochastic depth, of a residual block.
+    branch: Option<Branch<T>>,
 }
 
 /// `[out, in]` of a pointwise convolution on so many channels.
@@ -76,9 +79,11 @@ pub(super) fn sides(conv: &Convolution, channels: usize) -> Result<(usize, usize
     Ok((n, k))
 }
 
+/// Block number `index` of its network, and what its backward pass needs.
 pub(super) fn forward<T: Pooled>(
     layers: &Layers<'_>,
     x: Activation<T>,
+    index: usize,
     pass: &Pass,
 ) -> Result<(Activation<T>, Saved<T>)> {
     let [images, h, w, c] = x.shape;
@@ -112,20 +117,29 @@ pub(super) fn forward<T: Pooled>(
     let input = projection_input(&y, &norm, &squeezed, pixels);
     let (projected, moments) = pointwise::forward(&input, images * pixels, (n, k), &weight);
     let projected_norm = Norm::of_batch(bn, &moments, pass)?;
+    let branch = match pass.branch_factors(index, images)? {
+        Some(factors) if layers.residual => Some(Branch::new(factors, pixels * n)),
+        _ => None,
+    };
     let mut out = Buffer::new(projected.len());
     rows_in_parallel(&mut out, n, |first, out| {
         let span = first..first + out.len();
-        if layers.residual {
-            projected_norm.activate_and_add(&projected[span.clone()], &x.values[span], out);
-        } else {
-            projected_norm.activate(&projected[span], out);
+        match &branch {
+            None if layers.residual => {
+                projected_norm.activate_and_add(&projected[span.clone()], &x.values[span], out);
+            }
+            None => projected_norm.activate(&projected[span], out),
+            Some(branch) => {
+                projected_norm.activate(&projected[span.clone()], out);
+                branch.scale_and_add(first, out, &x.values[span]);
+            }
         }
     });
     let out = Activation {
         values: Arc::new(out),
         shape: [images, window.out_height, window.out_width, n],
     };
-    let saved = Saved { x, expanded, shape, y, norm, squeezed, projected, projected_norm };
+    let saved = Saved { x, expanded, shape, y, norm, squeezed, projected, projected_norm, branch };
     Ok((out, saved))
 }
 
@@ -162,22 +176,24 @@ pub(super) fn backward<T: Pooled>(
     dout: Buffer<T>,
     sink: &Gradients,
 ) -> Result<Buffer<T>> {
-    let Saved { x, expanded, shape, y, norm, squeezed, projected, projected_norm } = saved;
+    let Saved { x, expanded, shape, y, norm, squeezed, projected, projected_norm, branch } = saved;
     let images = x.shape[0];
     let pixels = shape.window.out_height * shape.window.out_width;
-    // The projection has no activation: the gradient behind its norm is the output's.
-    let sums = projection_sums(&projected_norm, &projected, &dout);
+    // The projection has no activation: the gradient behind its norm is the output's, but for stochastic depth.
+    let scaled = branch.map(|branch| branch.gradient(&dout));
+    let g = scaled.as_deref().unwrap_or(&dout);
+    let sums = projection_sums(&projected_norm, &projected, g);
     let by = projected_norm.differentiate(sums);
     let (conv, bn) = layers.project;
     let (n, k) = sides(conv, shape.channels)?;
     let weight = with_values(&conv.weight, |v| backward_panels(v, (n, k)))?;
-    let out = OutputGradient { g: &dout, y: &projected, norm: &projected_norm, by: &by };
+    let out = OutputGradient { g, y: &projected, norm: &projected_norm, by: &by };
     let input = projection_input(&y, &norm, &squeezed, pixels);
     let wanted = Wanted { input: true, residual: None };
     let grads = pointwise::backward(&out, &input, images, (n, k), &weight, &wanted);
     give(sink, &conv.weight, grads.weight)?;
     give_norm::<T>(sink, bn, (&by.weight, &by.bias))?;
-    drop(projected);
+    drop((projected, scaled));
     let mut g = grads.input.unwrap_or_else(|| Buffer::new(0));
     let sums = match (&squeezed, layers.squeeze_excite) {
         (Some(squeezed), Some(layer)) => {

@@ -11,6 +11,7 @@
 //! out at any number of threads.
 
 mod bottleneck;
+mod branch;
 mod convolution;
 mod dense;
 mod depthwise;
@@ -183,18 +184,18 @@ impl Trunk {
             convolution::forward(&self.stem.conv_stem, &self.stem.bn1, images, pass)?;
         let stem = keep.then_some(stem);
         let mut blocks = Vec::with_capacity(self.blocks.len());
-        for block in &self.blocks {
+        for (index, block) in self.blocks.iter().enumerate() {
             let (out, saved) = match block {
                 Block::Convolution(block) => {
                     let (out, saved) = convolution::forward(&block.conv, &block.bn1, x, pass)?;
                     (out, SavedBlock::Convolution(Box::new(saved)))
                 }
                 Block::DepthwiseSeparable(block) => {
-                    let (out, saved) = bottleneck::forward(&Layers::from(block), x, pass)?;
+                    let (out, saved) = bottleneck::forward(&Layers::from(block), x, index, pass)?;
                     (out, SavedBlock::Bottleneck(Box::new(saved)))
                 }
                 Block::InvertedResidual(block) => {
-                    let (out, saved) = bottleneck::forward(&Layers::from(block), x, pass)?;
+                    let (out, saved) = bottleneck::forward(&Layers::from(block), x, index, pass)?;
                     (out, SavedBlock::Bottleneck(Box::new(saved)))
                 }
             };

@@ -3,13 +3,16 @@
 use super::{Position, RetrainPlan, Retraining};
 use crate::TrainError;
 use crate::checkpoint::{Checkpoint, Identity, check_position};
+use crate::distillation::TeacherPlan;
 use crate::initialise::KeyedInitialisation;
 use crate::report::Report;
 use crate::run_folder::{Place, Resume};
 use crate::score::Tally;
 use candle_core::{DType, Tensor};
+use cream_arch::Architecture;
 use cream_nn::{ChildNet, TensorFile};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,11 +30,27 @@ struct State {
 impl RetrainPlan {
     /// Checksum of the weights that the run starts from; empty for random ones.
     fn init_checksum(&self) -> String {
-        let Some(tensors) = &self.init else { return String::new() };
-        let (description, tensors) = (serde_json::Value::Null, tensors.clone());
-        let bytes = TensorFile { description, tensors }.to_bytes().unwrap_or_default();
-        Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+        self.init.as_ref().map(|tensors| checksum(Value::Null, tensors)).unwrap_or_default()
     }
+
+    /// Checksum of the teacher; empty for none.
+    fn teacher_checksum(&self) -> String {
+        let checksum = |plan: &TeacherPlan| checksum(stated(&plan.architecture), &plan.tensors);
+        self.teacher.as_ref().map(checksum).unwrap_or_default()
+    }
+}
+
+fn checksum(description: Value, tensors: &BTreeMap<String, Tensor>) -> String {
+    let tensors = tensors.clone();
+    let bytes = TensorFile { description, tensors }.to_bytes().unwrap_or_default();
+    Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The architecture without its name and where it came from, which say nothing about the network.
+fn stated(architecture: &Architecture) -> Value {
+    let mut network = architecture.clone();
+    (network.name, network.provenance) = (None, None);
+    serde_json::to_value(network).unwrap_or_default()
 }
 
 /// The network before its first step. Given weights may have another classifier: then that starts anew.
@@ -55,13 +74,10 @@ pub(super) fn network(plan: &RetrainPlan) -> Result<ChildNet, TrainError> {
 
 /// What a run of `plan` on the data set of this checksum is.
 pub(super) fn identity(plan: &RetrainPlan, data: &str) -> Identity {
-    // The name and where it came from say nothing about the network.
-    let mut network = plan.architecture.clone();
-    (network.name, network.provenance) = (None, None);
-    let network = serde_json::to_value(network).unwrap_or_default();
     Identity::new("retrain", &plan.settings, data)
-        .with("architecture", network)
+        .with("architecture", stated(&plan.architecture))
         .with("init", plan.init_checksum().into())
+        .with("teacher", plan.teacher_checksum().into())
 }
 
 fn place_of(position: &Position, steps_per_epoch: usize) -> Place {

@@ -36,20 +36,46 @@ fn a_tolerated_step_changes_nothing() {
     let plan = tiny::retrain_plan(settings);
     let folder = RunFolder::open(dir.path().join("run"), &Resume::Auto).unwrap();
     let mut run = Retraining::start(&plan, &data, &folder, &Resume::Never, &mut Silent).unwrap();
-    let mut batches = run.training_batches().unwrap().map(Result::unwrap);
-    let mut next = || batches.next().unwrap();
-    assert!(matches!(run.step(&next()).unwrap(), Step::Taken(_)));
+    let batches = &mut run.training_batches().unwrap();
+    assert!(matches!(run.step(batches).unwrap(), Step::Taken(_)));
     let (before, loss) = (everything(&run), run.position.loss);
-    run.feed.spoiled = true;
-    let batch = next();
-    let Step::Skipped(problem) = run.step(&batch).unwrap() else { panic!("taken") };
+    run.feed.spoiled = Some(0);
+    let Step::Skipped(problem) = run.step(batches).unwrap() else { panic!("taken") };
     assert!(problem.to_string().contains("at step 1 (epoch 1,"), "{problem}");
     assert!(everything(&run) == before);
     assert_eq!((run.position.step, run.position.skipped, run.skipped), (2, 1, 1));
     assert_eq!((run.position.loss, run.position.tally.images), (loss, 8));
-    run.feed.spoiled = false;
-    assert!(matches!(run.step(&next()).unwrap(), Step::Taken(_)));
+    run.feed.spoiled = None;
+    assert!(matches!(run.step(batches).unwrap(), Step::Taken(_)));
     assert!(everything(&run) != before);
-    run.feed.spoiled = true;
-    assert!(run.step(&next()).is_err(), "no more than one is tolerated");
+    run.feed.spoiled = Some(0);
+    assert!(run.step(batches).is_err(), "no more than one is tolerated");
+}
+
+/// Of a step of three batches the second is bad: what the first changed is undone, the third is passed over.
+#[test]
+fn one_bad_batch_takes_its_step_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let shards = dir.path().join("data");
+    tiny::write_shards(&shards);
+    let data = Arc::new(ShardSet::open(&shards).unwrap());
+    let mut settings = tiny::retrain_settings();
+    (settings.batch, settings.accumulate, settings.skip_nonfinite) = (4, 3, 1);
+    let plan = tiny::retrain_plan(settings);
+    let folder = RunFolder::open(dir.path().join("run"), &Resume::Auto).unwrap();
+    let mut run = Retraining::start(&plan, &data, &folder, &Resume::Never, &mut Silent).unwrap();
+    assert_eq!(run.schedule.steps_per_epoch, 4);
+    let batches = &mut run.training_batches().unwrap();
+    let before = everything(&run);
+    run.feed.spoiled = Some(1);
+    assert!(matches!(run.step(batches).unwrap(), Step::Skipped(_)));
+    assert!(everything(&run) == before);
+    assert_eq!((batches.position(), run.position.step, run.position.tally.images), (3, 1, 0));
+    let listed = std::fs::read_to_string(dir.path().join("run/non-finite-step-000000000.csv"));
+    assert_eq!(listed.unwrap().lines().count(), 1 + 4, "the images of the bad batch alone");
+    run.feed.spoiled = None;
+    assert!(matches!(run.step(batches).unwrap(), Step::Taken(_)));
+    assert_eq!((batches.position(), run.position.step, run.position.tally.images), (6, 2, 12));
+    // An epoch that is taken up again goes on with the next step's first batch.
+    assert_eq!(run.training_batches().unwrap().position(), 6);
 }

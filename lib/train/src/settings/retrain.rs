@@ -19,9 +19,11 @@ pub struct RetrainSettings {
     pub optimizer: Kind,
     /// Passes over the data, without cool-down.
     pub epochs: usize,
-    /// Images per step.
+    /// Images that are computed at once; batch norms see these.
     pub batch: usize,
-    /// Highest learning rate; 0.064 at a batch of 1024, scaled linearly, unless given.
+    /// Batches of one step, whose gradients are averaged: the global batch is `batch` times this.
+    pub accumulate: usize,
+    /// Highest learning rate; 0.064 at a global batch of 1024, scaled linearly, unless given.
     pub learning_rate: Option<f64>,
     /// `cosine`, `step`, `linear` or `constant`.
     pub schedule: Shape,
@@ -51,6 +53,8 @@ pub struct RetrainSettings {
     pub label_smoothing: f64,
     /// Dropout before the classifier.
     pub dropout: f64,
+    /// Stochastic depth: rate at which the last block's branch is dropped; earlier ones are less, the first never.
+    pub drop_path: f64,
     /// Alpha of mixup, whose shares are drawn from Beta(alpha, alpha); 0 for none.
     pub mixup: f64,
     /// Alpha of cutmix; 0 for none. With both, every batch has either.
@@ -61,6 +65,10 @@ pub struct RetrainSettings {
     pub ema_warmup: bool,
     /// Largest norm of the gradient; 0 for no limit.
     pub clip_gradient: f64,
+    /// Share of a teacher's soft labels in the loss, if there is a teacher.
+    pub teacher_weight: f64,
+    /// Temperature of both networks' answers where they are compared.
+    pub teacher_temperature: f64,
     /// Epochs between evaluations on the validation split.
     pub evaluate_epochs: usize,
     /// Steps between checkpoints besides those at the end of every epoch; 0 for none.
@@ -90,6 +98,7 @@ impl Default for RetrainSettings {
             optimizer: Kind::RmspropTf,
             epochs: 500,
             batch: 128,
+            accumulate: 1,
             learning_rate: None,
             schedule: Shape::Cosine,
             schedule_per_step: false,
@@ -105,11 +114,14 @@ impl Default for RetrainSettings {
             weight_decay: 1e-5,
             label_smoothing: 0.1,
             dropout: 0.2,
+            drop_path: 0.0,
             mixup: 0.0,
             cutmix: 0.0,
             ema_decay: 0.9999,
             ema_warmup: false,
             clip_gradient: 0.0,
+            teacher_weight: 0.5,
+            teacher_temperature: 1.0,
             evaluate_epochs: 1,
             checkpoint_steps: 0,
             keep_checkpoints: 2,
@@ -131,7 +143,17 @@ impl Default for RetrainSettings {
 impl RetrainSettings {
     /// The highest learning rate.
     pub fn base_rate(&self) -> f64 {
-        self.learning_rate.unwrap_or(0.064 * self.batch as f64 / REFERENCE_BATCH)
+        self.learning_rate.unwrap_or(0.064 * self.global_batch() as f64 / REFERENCE_BATCH)
+    }
+
+    /// Images of one step.
+    pub fn global_batch(&self) -> usize {
+        self.batch.saturating_mul(self.accumulate)
+    }
+
+    /// Steps of an epoch of so many images; those that do not fill a step are left out.
+    pub fn steps_per_epoch(&self, images: usize) -> usize {
+        images / self.global_batch().max(1)
     }
 
     /// The optimizer.
@@ -177,6 +199,7 @@ impl RetrainSettings {
     pub fn check(&self) -> Result<(), TrainError> {
         check_loop(self.epochs, self.batch, self.retention(), self.workers)?;
         self.augmentation.check()?;
+        check_count("accumulate", self.accumulate, 1..=65_536)?;
         check_count("cooldown-epochs", self.cooldown_epochs, 0..=100_000)?;
         check_range("weight-decay", self.weight_decay, 0.0..=1.0)?;
         check_range("warmup-learning-rate", self.warmup_learning_rate, 0.0..=1e6)?;
@@ -186,6 +209,9 @@ impl RetrainSettings {
         check_positive("epsilon", self.epsilon)?;
         check_share("label-smoothing", self.label_smoothing)?;
         check_share("dropout", self.dropout)?;
+        check_share("drop-path", self.drop_path)?;
+        check_range("teacher-weight", self.teacher_weight, 0.0..=1.0)?;
+        check_range("teacher-temperature", self.teacher_temperature, 0.01..=1000.0)?;
         for (key, alpha) in [("mixup", self.mixup), ("cutmix", self.cutmix)] {
             check(alpha == 0.0 || (0.01..=100.0).contains(&alpha), || {
                 format!("{key} is {alpha}; give 0 for none, or 0.01 to 100")

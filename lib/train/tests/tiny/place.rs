@@ -16,18 +16,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tempfile::TempDir;
 
-/// What is run: a search or a retraining.
+/// What is run: a search, a retraining, or one with a teacher.
 #[derive(Clone)]
 pub enum Run {
     Search(SearchSettings),
     Retrain(RetrainSettings),
+    Taught(RetrainSettings),
 }
 
 impl Run {
     pub fn results(&self) -> &'static [&'static str] {
         match self {
             Self::Search(_) => &["supernet.safetensors", "board.json", "metrics.csv"],
-            Self::Retrain(_) => &["model.safetensors", "model-raw.safetensors", "metrics.csv"],
+            Self::Retrain(_) | Self::Taught(_) => {
+                &["model.safetensors", "model-raw.safetensors", "metrics.csv"]
+            }
         }
     }
 
@@ -35,7 +38,7 @@ impl Run {
         let mut run = self.clone();
         match &mut run {
             Self::Search(settings) => settings.workers = count,
-            Self::Retrain(settings) => settings.workers = count,
+            Self::Retrain(settings) | Self::Taught(settings) => settings.workers = count,
         }
         run
     }
@@ -44,7 +47,9 @@ impl Run {
         let mut run = self.clone();
         match &mut run {
             Self::Search(settings) => (settings.keep_checkpoints, settings.keep_best) = (count, 0),
-            Self::Retrain(settings) => (settings.keep_checkpoints, settings.keep_best) = (count, 0),
+            Self::Retrain(settings) | Self::Taught(settings) => {
+                (settings.keep_checkpoints, settings.keep_best) = (count, 0)
+            }
         }
         run
     }
@@ -102,6 +107,10 @@ impl Place {
             }
             Run::Retrain(settings) => {
                 let plan = tiny::retrain_plan(settings.clone());
+                retrain(&plan, &self.data, &folder, sitting, report).map(stopped)
+            }
+            Run::Taught(settings) => {
+                let plan = tiny::taught_plan(settings.clone());
                 retrain(&plan, &self.data, &folder, sitting, report).map(stopped)
             }
         }
