@@ -117,7 +117,8 @@ def main():
     torch.set_default_dtype(torch.float64)
     torch.manual_seed(a.seed)
     g = torch.Generator().manual_seed(a.seed)
-    x = torch.randn(8, 3, 32, 32, generator=g)
+    # Of 64 pixels, so that the norms of the last blocks see eight values of a batch of two images.
+    x = torch.randn(8, 3, 64, 64, generator=g)
     y = torch.randint(0, CLASSES, (8,), generator=g)
     start = child(PATH, g).state_dict()
     t = tensors("before", start) | {"input": x, "target": y}

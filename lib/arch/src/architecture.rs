@@ -228,6 +228,19 @@ impl Architecture {
         self.validate()?;
         Ok(self)
     }
+
+    /// The same network with a classifier of so many classes. The counts that it was exported with, if those
+    /// were of other classes, go.
+    pub fn with_classes(mut self, num_classes: usize) -> Result<Self, ArchError> {
+        if num_classes != self.num_classes
+            && let Some(provenance) = &mut self.provenance
+        {
+            (provenance.flops, provenance.params) = (None, None);
+        }
+        self.num_classes = num_classes;
+        self.validate()?;
+        Ok(self)
+    }
 }
 
 impl Block {

@@ -10,6 +10,7 @@ pub mod ops;
 mod childnet;
 mod error;
 mod files;
+mod inherit;
 mod supernet;
 mod trunk;
 mod weights;
@@ -20,5 +21,6 @@ pub use cream_weights::{
 };
 pub use error::NnError;
 pub use files::TensorFile;
+pub use inherit::inherited;
 pub use supernet::SuperNet;
 pub use weights::{Builder, Init, Initialise, ToBeLoaded, Weights};

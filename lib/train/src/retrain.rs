@@ -54,7 +54,7 @@ impl RetrainPlan {
         let (expected, classes) = (self.architecture.num_classes, data.num_classes());
         if classes != expected {
             return Err(TrainError::Setting(format!(
-                "the architecture has {expected} classes and the data {classes}; export it with --classes {classes}"
+                "the architecture has {expected} classes and the data {classes}; give --classes {classes}"
             )));
         }
         if let Some(teacher) = &self.teacher {
@@ -175,7 +175,7 @@ impl<'a> Retraining<'a> {
         let RetrainPlan { settings, architecture, device, .. } = plan;
         plan.check(data)?;
         let steps = settings.steps_per_epoch(data.len(Split::Train));
-        let network = state::network(plan)?;
+        let (network, anew) = state::network(plan)?;
         let ema = match settings.ema_decay {
             0.0 => None,
             decay => Some(Ema::new(network.weights(), decay, settings.ema_warmup)?),
@@ -201,6 +201,11 @@ impl<'a> Retraining<'a> {
             validation: Tally::default(),
         };
         run.resume(resume, report)?;
+        if run.position.step == 0
+            && let Some(text) = anew
+        {
+            report.message(&text);
+        }
         Ok(run)
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use cream_cli::config::{Resolved, resolve};
-use cream_cli::{Failure, OrFail, RunArgs};
+use cream_cli::{Failure, RunArgs};
 use cream_train::settings::RetrainSettings;
 use serde::Serialize;
 
@@ -16,6 +16,12 @@ Train one network from scratch, or on from given weights.
   path-export runs/x | arch-retrain --arch - --data data/fashion-mnist --out runs/x/retrain \\
       --config configs/retrain/sample.toml
   evaluate --weights runs/x/retrain/model.safetensors --data data/fashion-mnist
+
+Fine-tuning to the 10 classes of other data, a start from a search's supernet, and a teacher:
+
+  arch-retrain --arch 43 --init 43.safetensors --classes 10 --data data/flowers --out runs/flowers
+  arch-retrain --arch runs/x/arch.json --init runs/x/supernet.safetensors --data data/x --out runs/y
+  arch-retrain --arch 43 --teacher big.safetensors --teacher-weight 0.7 --data data/x --out runs/z
 
 DATA is a folder of shards, as imagenet-prep makes them. The run's folder gets config.toml,
 arch.json, metrics.csv, a checkpoint at every epoch's end, and when the training is done
@@ -31,16 +37,31 @@ all with their sources, --print-schedule the learning rates that they lead to.";
 #[derive(Debug, Parser)]
 #[command(name = "arch-retrain", version = cream_cli::VERSION, about = ABOUT, long_about = LONG_ABOUT)]
 pub struct Args {
-    /// Architecture file, or - for standard input
-    #[arg(long, value_name = "ARCH", required_unless_present = "prints")]
-    arch: Option<String>,
+    /// Architecture: a file, a published network's name, or - for standard input [default: that of
+    /// the weights given with --init]
+    #[arg(long, value_name = "ARCH", required_unless_present_any = ["prints", "init"])]
+    pub arch: Option<String>,
+
+    /// Build the classifier for so many classes, whatever the architecture says
+    #[arg(long, value_name = "N")]
+    pub classes: Option<usize>,
 
     #[command(flatten)]
     pub run: RunArgs,
 
-    /// Start from these weights (safetensors); a classifier of another size starts anew
+    /// Start from these weights: of the same network, whose classifier starts anew if it has another
+    /// number of classes, or a supernet's, of which the architecture is a path
     #[arg(long, value_name = "WEIGHTS")]
     pub init: Option<PathBuf>,
+
+    /// Learn from the answers of the network with these weights too (--teacher-weight); it must take
+    /// images of the same size
+    #[arg(long, value_name = "WEIGHTS")]
+    pub teacher: Option<PathBuf>,
+
+    /// The teacher's architecture, where its weights do not carry it
+    #[arg(long, value_name = "ARCH", requires = "teacher")]
+    pub teacher_arch: Option<String>,
 
     /// Print the recipe's learning rates as CSV and stop: a row for every epoch, or for every step
     /// where the rate changes within epochs
@@ -147,10 +168,5 @@ impl Args {
     /// The settings from all sources.
     pub fn resolve(&self) -> Result<Resolved<RetrainSettings>, Failure> {
         resolve(&self.settings, self.run.config())
-    }
-
-    /// The architecture's file.
-    pub fn arch(&self) -> Result<&str, Failure> {
-        self.arch.as_deref().ok_or(anyhow::anyhow!("--arch is missing")).or_input()
     }
 }

@@ -3,28 +3,27 @@
 mod args;
 mod report;
 mod schedule;
+mod weights;
 
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use candle_core::Tensor;
 use cream_arch::{Architecture, EvaluationTransform, published_file};
 use cream_cli::config::Resolved;
 use cream_cli::{Failure, OrFail, interrupt, read_or_shipped, write_stdout};
 use cream_data::ShardSet;
-use cream_nn::{Contents, rename_foreign};
+use cream_train::distillation::TeacherPlan;
 use cream_train::intact::check_shards;
 use cream_train::retrain::{RetrainPlan, retrain};
 use cream_train::run_folder::RunFolder;
 use cream_train::settings::{CropKind, RetrainSettings};
 use cream_train::sitting::{Outcome, Reason, Sitting, Stopped};
-use cream_train::{TrainError, device, tensor_files};
+use cream_train::{TrainError, device};
 
 use args::Args;
 use report::ProgressReport;
+use weights::Given;
 
 fn main() -> ExitCode {
     cream_cli::main("arch-retrain", || run(&cream_cli::parse()?))
@@ -45,13 +44,13 @@ fn run(args: &Args) -> Result<(), Failure> {
 
 fn train(args: &Args, resolved: &Resolved<RetrainSettings>) -> Result<(), Failure> {
     let settings = &resolved.settings;
-    let architecture = architecture(args, settings)?;
+    let given = args.init.as_deref().map(Given::open).transpose()?;
+    let architecture = architecture(args, given.as_ref(), settings)?;
     let data = Arc::new(ShardSet::open(args.run.data()?).or_input()?);
-    let initial = |path| initial_weights(path, &architecture);
-    let init = args.init.as_deref().map(initial).transpose()?;
+    let init = given.map(|given| given.initial(&architecture)).transpose()?;
+    let (settings, teacher) = (settings.clone(), teacher(args)?);
     let device = device::open(&settings.device).or_input()?;
-    let plan =
-        RetrainPlan { settings: settings.clone(), architecture, init, teacher: None, device };
+    let plan = RetrainPlan { settings, architecture, init, teacher, device };
     plan.check(&data).or_input()?;
     let style = args.run.report.style();
     let signal = interrupt::watch(style).context("signals").or_run()?;
@@ -91,11 +90,25 @@ fn failure(error: TrainError) -> Failure {
     if error.is_input() { Failure::Input(error.into()) } else { Failure::Run(error.into()) }
 }
 
-fn architecture(args: &Args, settings: &RetrainSettings) -> Result<Architecture, Failure> {
-    let file = args.arch()?;
-    let text = read_or_shipped(file, 1 << 24, published_file)?;
-    let what = if file == "-" { "standard input" } else { file };
-    let mut architecture = Architecture::from_json(&text).context(what.to_owned()).or_input()?;
+/// The network to train: the one that is named, or that of the weights to start from.
+fn architecture(
+    args: &Args,
+    init: Option<&Given>,
+    settings: &RetrainSettings,
+) -> Result<Architecture, Failure> {
+    let own = init.and_then(Given::architecture);
+    let mut architecture = match (args.arch.as_deref(), own) {
+        (Some(file), _) => read_architecture(file)?,
+        (None, Some(own)) => own.clone(),
+        (None, None) => {
+            return Err(Failure::input(
+                "--arch is missing: give the network that is to be trained",
+            ));
+        }
+    };
+    if let Some(classes) = args.classes {
+        architecture = architecture.with_classes(classes).context("--classes").or_input()?;
+    }
     // A network is evaluated as it is trained: small images unresized.
     if settings.augmentation.crop_kind(architecture.input.evaluation) == CropKind::PadCrop {
         architecture.input.evaluation = EvaluationTransform::PadCrop;
@@ -103,22 +116,15 @@ fn architecture(args: &Args, settings: &RetrainSettings) -> Result<Architecture,
     Ok(architecture)
 }
 
-/// Weights to start from: a weights file of ours, or another program's of this network.
-fn initial_weights(
-    path: &Path,
-    architecture: &Architecture,
-) -> Result<BTreeMap<String, Tensor>, Failure> {
-    let file = tensor_files::read(path).map_err(failure)?;
-    let what = || path.display().to_string();
-    let wrong = match file.contents().with_context(what).or_input()? {
-        Contents::Weights(_) => return Ok(file.tensors),
-        Contents::Foreign => {
-            return rename_foreign(file.tensors, architecture).with_context(what).or_input();
-        }
-        Contents::Checkpoint(_) => "is a checkpoint".to_owned(),
-        Contents::Supernet(_) => "is a supernet".to_owned(),
-        Contents::Output(format) => format!("holds {format}, not weights"),
-    };
-    let path = path.display();
-    Err(Failure::input(format!("{path}: {wrong}; give the model.safetensors of a finished run")))
+fn read_architecture(file: &str) -> Result<Architecture, Failure> {
+    let text = read_or_shipped(file, 1 << 24, published_file)?;
+    let what = if file == "-" { "standard input" } else { file };
+    Architecture::from_json(&text).context(what.to_owned()).or_input()
+}
+
+/// The network to learn from, if one is named.
+fn teacher(args: &Args) -> Result<Option<TeacherPlan>, Failure> {
+    let Some(weights) = &args.teacher else { return Ok(None) };
+    let architecture = args.teacher_arch.as_deref().map(read_architecture).transpose()?;
+    Given::open(weights)?.teacher(architecture).map(Some)
 }

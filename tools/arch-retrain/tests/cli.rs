@@ -9,9 +9,10 @@ mod tool;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 use cream_arch::Architecture;
-use cream_nn::TensorFile;
+use cream_nn::{SuperNet, TensorFile};
+use cream_train::KeyedInitialisation;
 use tempfile::TempDir;
 use tool::Tool;
 
@@ -136,7 +137,7 @@ fn given_weights_are_where_training_starts() {
     // As PyTorch would have saved them.
     let mut foreign = read(&place.path("first/model.safetensors"));
     foreign.description = serde_json::Value::Null;
-    let counter = Tensor::new(7_i64, &candle_core::Device::Cpu).unwrap();
+    let counter = Tensor::new(7_i64, &Device::Cpu).unwrap();
     foreign.tensors.insert("bn1.num_batches_tracked".to_owned(), counter);
     fs::write(place.path("foreign.safetensors"), foreign.to_bytes().unwrap()).unwrap();
     let still = "--init @/foreign.safetensors --learning-rate 1e-12 --weight-decay 0";
@@ -150,14 +151,125 @@ fn given_weights_are_where_training_starts() {
 
     // Another number of classes: the classifier starts anew, the rest is taken.
     tiny::write_shards_of(&place.path("data"), 3);
-    let mut network = tiny::architecture(tiny::PATH);
-    network.num_classes = 3;
-    RETRAIN.succeeds(&place.piped("third", still), &network.to_json());
+    let error = RETRAIN.refuses(&place.retrain("third", still), "");
+    assert!(error.contains("4 classes and the data 3; give --classes 3"), "{error}");
+    let (_, errors) =
+        RETRAIN.succeeds(&place.retrain("third", &format!("{still} --classes 3")), "");
+    let text = "starting anew: classifier.weight (given [4, 48], needed [3, 48]), classifier.bias (given [4], needed [3])";
+    assert!(errors.contains(text), "{errors}");
     let third = read(&place.path("third/model.safetensors")).tensors;
     assert_eq!(third["classifier.weight"].dims(), [3, 48]);
     let pairs =
         values(&first["conv_head.weight"]).into_iter().zip(values(&third["conv_head.weight"]));
     assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-6));
+
+    // Our own weights carry their network.
+    let own = "--init @/third/model.safetensors --learning-rate 1e-12 --weight-decay 0";
+    let arguments = place.retrain("fourth", own);
+    let (_, arguments) = arguments.split_once("arch.json ").unwrap();
+    let (_, errors) = RETRAIN.succeeds(arguments, "");
+    assert!(!errors.contains("starting anew"), "{errors}");
+    let fourth = read(&place.path("fourth/model.safetensors"));
+    assert_eq!(fourth.description["architecture"]["num_classes"], 3);
+    let own = "--init @/foreign.safetensors";
+    let arguments = place.retrain("fifth", own);
+    let (_, arguments) = arguments.split_once("arch.json ").unwrap();
+    assert!(RETRAIN.refuses(arguments, "").contains("--arch is missing"));
+}
+
+#[test]
+fn a_path_starts_from_its_weights_in_a_supernet() {
+    let place = Place::new();
+    let mut init = KeyedInitialisation::new(5);
+    let (space, depths) = (tiny::space(), tiny::DEPTHS);
+    let supernet = SuperNet::new(&space, &depths, 4, &mut init, DType::F32, &Device::Cpu).unwrap();
+    let description = serde_json::json!({
+        "format": "cream-supernet", "version": 1, "space": space, "depths": depths,
+        "image_size": tiny::SIZE, "num_classes": 4, "seed": 0,
+    });
+    let tensors = supernet.weights().tensors();
+    let bytes = TensorFile { description, tensors: tensors.clone() }.to_bytes().unwrap();
+    fs::write(place.path("supernet.safetensors"), bytes).unwrap();
+    let still = "--init @/supernet.safetensors --learning-rate 1e-12 --weight-decay 0";
+    RETRAIN.succeeds(&place.retrain("out", still), "");
+    let own = read(&place.path("out/model.safetensors")).tensors;
+    // The path's choices are [0], [3], [2], [1] and [4].
+    for (ours, theirs) in [
+        ("conv_stem.weight", "conv_stem.weight"),
+        ("blocks.0.0.conv_dw.weight", "blocks.0.0.0.conv_dw.weight"),
+        ("blocks.2.0.conv_dw.weight", "blocks.2.0.3.conv_dw.weight"),
+        ("blocks.5.0.conv_pwl.weight", "blocks.5.0.4.conv_pwl.weight"),
+        ("blocks.6.0.conv.weight", "blocks.6.0.0.conv.weight"),
+        ("classifier.weight", "classifier.weight"),
+    ] {
+        let pairs = values(&own[ours]).into_iter().zip(values(&tensors[theirs]));
+        assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-6), "{ours}");
+    }
+    let deeper = tiny::architecture("[[0],[3,1],[2],[1],[4]]").to_json();
+    let error = RETRAIN.refuses(&place.piped("deeper", still), &deeper);
+    assert!(
+        error.contains("does not fit a supernet of [1, 1, 1, 1, 1] layers per stage"),
+        "{error}"
+    );
+    let mut other = tiny::architecture(tiny::PATH);
+    other.head.channels = 40;
+    let error = RETRAIN.refuses(&place.piped("other", still), &other.to_json());
+    assert!(error.contains("no path of this supernet") && error.contains("head"), "{error}");
+}
+
+#[test]
+fn a_teacher_teaches_and_belongs_to_the_run() {
+    let place = Place::new();
+    RETRAIN.succeeds(&place.retrain("first", ""), "");
+    let loss = |more: &str| -> f64 {
+        let taught = format!("--resume never --seed 1 {more}");
+        RETRAIN.succeeds(&place.retrain("taught", &taught), "");
+        let rows = fs::read_to_string(place.path("taught/metrics.csv")).unwrap();
+        rows.lines().nth(1).unwrap().split(',').nth(3).unwrap().parse().unwrap()
+    };
+    let teacher = "--teacher @/first/model.safetensors";
+    let plain = loss("");
+    assert_eq!(loss(&format!("{teacher} --teacher-weight 0")), plain);
+    let taught = loss(&format!("{teacher} --teacher-weight 1 --teacher-temperature 2"));
+    assert!(taught.is_finite() && taught >= 0.0 && taught != plain, "{taught} {plain}");
+
+    let mut foreign = read(&place.path("first/model.safetensors"));
+    foreign.description = serde_json::Value::Null;
+    fs::write(place.path("foreign.safetensors"), foreign.to_bytes().unwrap()).unwrap();
+    loss("--teacher @/foreign.safetensors --teacher-arch @/arch.json");
+    for (more, parts) in [
+        (
+            "--teacher @/foreign.safetensors",
+            ["foreign.safetensors: does not say", "--teacher-arch"],
+        ),
+        ("--teacher @/none", ["none: No such file", ""]),
+        ("--teacher-arch @/arch.json", ["--teacher", ""]),
+        (
+            "--teacher @/taught/checkpoints/step-000000006.safetensors",
+            ["is a checkpoint", "model.safetensors"],
+        ),
+        (format!("{teacher} --teacher-weight 1.5").as_str(), ["teacher-weight is 1.5", "0 to 1"]),
+        (
+            format!("{teacher} --teacher-temperature 0").as_str(),
+            ["teacher-temperature is 0", "0.01"],
+        ),
+        (format!("{teacher} --classes 3").as_str(), ["3 classes and the data 4", ""]),
+    ] {
+        let output = RETRAIN.run(&place.retrain("refused", more), "");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{more}: {error}");
+        assert!(parts.iter().all(|part| error.contains(part)), "{more}: {error}");
+    }
+    let mut larger = tiny::architecture(tiny::PATH);
+    larger.image_size = 64;
+    fs::write(place.path("larger.json"), larger.to_json()).unwrap();
+    let error = place.refuses(&format!("{teacher} --teacher-arch @/larger.json"));
+    assert!(error.contains("images of 64 pixels and the network of 32"), "{error}");
+    larger.image_size = 32;
+    larger.num_classes = 7;
+    fs::write(place.path("larger.json"), larger.to_json()).unwrap();
+    let error = place.refuses(&format!("{teacher} --teacher-arch @/larger.json"));
+    assert!(error.contains("teacher has 7 classes and the network 4"), "{error}");
 }
 
 #[test]

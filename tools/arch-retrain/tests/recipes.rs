@@ -93,7 +93,7 @@ fn every_recipe_is_the_published_one() {
     for (network, table) in &published {
         let values = resolved(network);
         for (name, expected) in table.iter().filter(|(name, _)| !name.starts_with("top-")) {
-            let value = &values.get(name).unwrap_or_else(|| panic!("{network}: no {name}"));
+            let value = values.get(name).unwrap_or_else(|| panic!("{network}: no {name}"));
             assert!(agree(value, expected), "{network}: {name} is {value}, published {expected}");
         }
     }

@@ -53,23 +53,26 @@ fn stated(architecture: &Architecture) -> Value {
     serde_json::to_value(network).unwrap_or_default()
 }
 
-/// The network before its first step. Given weights may have another classifier: then that starts anew.
-pub(super) fn network(plan: &RetrainPlan) -> Result<ChildNet, TrainError> {
+/// The network before its first step. Given weights may have another classifier: then that starts anew, of which a line
+/// for people tells.
+pub(super) fn network(plan: &RetrainPlan) -> Result<(ChildNet, Option<String>), TrainError> {
     let mut init = KeyedInitialisation::new(plan.settings.seed);
     let network = ChildNet::new(&plan.architecture, &mut init, DType::F32, &plan.device)?;
-    let Some(given) = &plan.init else { return Ok(network) };
-    let mut given = given.clone();
+    let Some(given) = &plan.init else { return Ok((network, None)) };
+    let (mut given, mut anew) = (given.clone(), Vec::new());
     for name in ["classifier.weight", "classifier.bias"] {
         let own = network.weights().parameters.get(name);
-        if let (Some(own), Some(theirs)) = (own, given.get(name))
+        if let (Some(own), Some(theirs)) = (own, given.get_mut(name))
             && own.dims() != theirs.dims()
         {
-            given.insert(name.to_owned(), own.as_detached_tensor().copy()?);
+            anew.push(format!("{name} (given {:?}, needed {:?})", theirs.dims(), own.dims()));
+            *theirs = own.as_detached_tensor().copy()?;
         }
     }
     let loaded = network.weights().load(&given, |_| false);
     loaded.map_err(|error| TrainError::Setting(format!("the initial weights: {error}")))?;
-    Ok(network)
+    let text = (!anew.is_empty()).then(|| format!("starting anew: {}", anew.join(", ")));
+    Ok((network, text))
 }
 
 /// What a run of `plan` on the data set of this checksum is.

@@ -6,7 +6,7 @@ use crate::report::Silent;
 use crate::run_folder::{Resume, RunFolder};
 use crate::tiny;
 use candle_core::Tensor;
-use cream_data::ShardSet;
+use cream_data::{Loader, ShardSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -70,12 +70,18 @@ fn one_bad_batch_takes_its_step_with_it() {
     run.feed.spoiled = Some(1);
     assert!(matches!(run.step(batches).unwrap(), Step::Skipped(_)));
     assert!(everything(&run) == before);
-    assert_eq!((batches.position(), run.position.step, run.position.tally.images), (3, 1, 0));
+    assert_eq!(
+        (Loader::position(batches), run.position.step, run.position.tally.images),
+        (3, 1, 0)
+    );
     let listed = std::fs::read_to_string(dir.path().join("run/non-finite-step-000000000.csv"));
     assert_eq!(listed.unwrap().lines().count(), 1 + 4, "the images of the bad batch alone");
     run.feed.spoiled = None;
     assert!(matches!(run.step(batches).unwrap(), Step::Taken(_)));
-    assert_eq!((batches.position(), run.position.step, run.position.tally.images), (6, 2, 12));
+    assert_eq!(
+        (Loader::position(batches), run.position.step, run.position.tally.images),
+        (6, 2, 12)
+    );
     // An epoch that is taken up again goes on with the next step's first batch.
-    assert_eq!(run.training_batches().unwrap().position(), 6);
+    assert_eq!(Loader::position(&run.training_batches().unwrap()), 6);
 }

@@ -127,7 +127,7 @@ fn a_tolerated_step_changes_nothing() {
             (momentum(search), search.matching.weights().snapshot().unwrap());
         let entries = search.prioritized.board().entries.len();
         let (step, loss) = (search.position.step, search.position.loss);
-        search.feed.spoiled = true;
+        search.feed.spoiled = Some(0);
         assert!(search.step(batch).is_err(), "none is tolerated");
         // As for a run that has been given --skip-nonfinite 1.
         search.supernet.weights().load(&before, |_| false).unwrap();
@@ -146,7 +146,7 @@ fn a_tolerated_step_changes_nothing() {
         assert_eq!((search.skipped, search.position.skipped), (1, 1));
         assert!(search.step(batch).is_err(), "no more than one is tolerated");
         search.supernet.weights().load(&before, |_| false).unwrap();
-        search.feed.spoiled = false;
+        search.feed.spoiled = None;
         assert!(matches!(search.step(batch).unwrap(), Step::Taken(_)));
     });
 }

@@ -4,14 +4,11 @@
 
 use std::path::Path;
 
-use candle_core::{DType, Device};
+use candle_core::Device;
 use cream_arch::{Architecture, ChoiceCosts, EvaluationTransform, FlopsInterval, Shape, Space};
 use cream_data::shards::index::Classes;
 use cream_data::shards::writer::{SplitWriter, mark_search_validation, write_index};
 use cream_data::{ImageKind, Split};
-use cream_nn::ChildNet;
-use cream_train::KeyedInitialisation;
-use cream_train::distillation::TeacherPlan;
 use cream_train::optimizer::Kind;
 use cream_train::retrain::RetrainPlan;
 use cream_train::search::SearchPlan;
@@ -149,14 +146,4 @@ pub fn retrain_settings() -> RetrainSettings {
 pub fn retrain_plan(settings: RetrainSettings) -> RetrainPlan {
     let architecture = architecture(PATH);
     RetrainPlan { settings, architecture, init: None, teacher: None, device: Device::Cpu }
-}
-
-/// The same with a teacher of random weights, whose input is normalised in another way.
-pub fn taught_plan(settings: RetrainSettings) -> RetrainPlan {
-    let mut architecture = architecture("[[2],[1],[0],[3],[5]]");
-    architecture.input.mean = [0.4; 3];
-    let mut init = KeyedInitialisation::new(11);
-    let network = ChildNet::new(&architecture, &mut init, DType::F32, &Device::Cpu).unwrap();
-    let teacher = TeacherPlan { architecture, tensors: network.weights().snapshot().unwrap() };
-    RetrainPlan { teacher: Some(teacher), ..retrain_plan(settings) }
 }

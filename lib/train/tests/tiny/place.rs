@@ -3,14 +3,17 @@
 #![allow(dead_code, reason = "every test uses its part")]
 
 use crate::tiny;
+use candle_core::{DType, Device};
 use cream_data::ShardSet;
-use cream_train::TrainError;
+use cream_nn::ChildNet;
+use cream_train::distillation::TeacherPlan;
 use cream_train::report::{Report, Silent};
-use cream_train::retrain::retrain;
+use cream_train::retrain::{RetrainPlan, retrain};
 use cream_train::run_folder::{Resume, RunFolder};
 use cream_train::search::search;
 use cream_train::settings::{RetrainSettings, SearchSettings};
 use cream_train::sitting::{Outcome, Sitting, Stopped};
+use cream_train::{KeyedInitialisation, TrainError};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -110,7 +113,7 @@ impl Place {
                 retrain(&plan, &self.data, &folder, sitting, report).map(stopped)
             }
             Run::Taught(settings) => {
-                let plan = tiny::taught_plan(settings.clone());
+                let plan = taught_plan(settings.clone());
                 retrain(&plan, &self.data, &folder, sitting, report).map(stopped)
             }
         }
@@ -166,4 +169,14 @@ pub fn same(run: &Run, expected: &[Vec<u8>], found: &[Vec<u8>], what: &str) {
     for (name, (a, b)) in run.results().iter().zip(expected.iter().zip(found)) {
         assert!(a == b, "{name} differs: {what}");
     }
+}
+
+/// A retraining with a teacher of random weights, whose input is normalised in another way.
+fn taught_plan(settings: RetrainSettings) -> RetrainPlan {
+    let mut architecture = tiny::architecture("[[2],[1],[0],[3],[5]]");
+    architecture.input.mean = [0.4; 3];
+    let mut init = KeyedInitialisation::new(11);
+    let network = ChildNet::new(&architecture, &mut init, DType::F32, &Device::Cpu).unwrap();
+    let teacher = TeacherPlan { architecture, tensors: network.weights().snapshot().unwrap() };
+    RetrainPlan { teacher: Some(teacher), ..tiny::retrain_plan(settings) }
 }
