@@ -22,7 +22,8 @@
 ##   make check                            formatting, lints, dependency arrows
 ##   make bench [PYTHON=path/to/python]    speed and memory of five networks; with a Python that has
 ##                                         torch, onnx and onnxruntime, beside those too
-##   make parity PYTHON=path/to/python     exported networks beside PyTorch and ONNX Runtime
+##   make parity PYTHON=path/to/python     PyTorch's checkpoints here, and exported networks beside PyTorch
+##                                         and ONNX Runtime
 ##   make bench-data PYTHON=path/to/python
 ##                                         preparing and loading data, beside Pillow and PyTorch
 ##

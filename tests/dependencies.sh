@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The arrows between crates: arch -> nn -> train <- data; cli serves only the tools; pth stands alone;
-# the tensor library begins at nn. Holds what each package may depend on, directly or through others.
+# The arrows between crates: arch -> weights -> nn -> train <- data, pth -> nn, weights -> onnx; cli serves only
+# the tools; the tensor library begins at nn. Holds what each package may depend on, directly or through others.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -28,18 +28,20 @@ allow cream-cli
 allow cream-arch
 allow cream-data
 allow cream-pth
-allow cream-nn cream-arch candle-core
-allow cream-train cream-arch cream-data cream-nn candle-core
+allow cream-weights cream-arch
+allow cream-onnx cream-arch cream-weights
+allow cream-nn cream-arch cream-weights cream-pth candle-core
+allow cream-train cream-arch cream-data cream-weights cream-nn cream-pth candle-core
 
 allow flops-count cream-arch cream-cli
 allow path-export cream-arch cream-cli cream-weights cream-onnx
 allow imagenet-prep cream-data cream-cli
-allow supernet-train cream-train cream-arch cream-data cream-weights cream-nn cream-cli candle-core
-allow arch-retrain cream-train cream-arch cream-data cream-weights cream-nn cream-cli candle-core
-allow evaluate cream-train cream-arch cream-data cream-weights cream-nn cream-cli candle-core
+allow supernet-train cream-train cream-arch cream-data cream-weights cream-nn cream-cli cream-pth candle-core
+allow arch-retrain cream-train cream-arch cream-data cream-weights cream-nn cream-cli cream-pth candle-core
+allow evaluate cream-train cream-arch cream-data cream-weights cream-nn cream-cli cream-pth candle-core
 
 # Times the networks and the operators.
-allow cream-bench cream-train cream-arch cream-data cream-weights cream-nn cream-cli candle-core
+allow cream-bench cream-train cream-arch cream-data cream-weights cream-nn cream-cli cream-pth candle-core
 
 # Makes a data set shaped as ImageNet.
 allow imagenet-shaped cream-data cream-cli
@@ -48,7 +50,7 @@ allow imagenet-shaped cream-data cream-cli
 allow loader-bench cream-data cream-cli
 
 # Calls every reader there is.
-allow cream-malformed imagenet-prep cream-pth cream-train cream-arch cream-data cream-nn cream-cli candle-core
+allow cream-malformed imagenet-prep cream-train cream-arch cream-data cream-weights cream-nn cream-cli cream-pth candle-core
 
 # A check that finds nothing must not pass because the tree could not be read.
 cargo tree --locked --package cream-nn --edges normal --prefix none | grep '^candle-core ' >/dev/null ||

@@ -92,7 +92,7 @@ for tool in $names; do
 done
 
 # The tools take the recipes from where they were put.
-for recipe in search/sample retrain/sample search/imagenet retrain/imagenet; do
+for recipe in search/sample retrain/sample search/imagenet retrain/287; do
   tool=arch-retrain
   [[ $recipe == retrain/* ]] || tool=supernet-train
   "$prefix/bin/$tool" --print-config --config "$prefix/share/cream/configs/$recipe.toml" >/dev/null ||

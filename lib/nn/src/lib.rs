@@ -6,6 +6,7 @@
 
 pub mod layers;
 pub mod ops;
+pub mod pytorch;
 
 mod childnet;
 mod error;

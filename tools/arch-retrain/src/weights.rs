@@ -7,6 +7,7 @@ use anyhow::{Context, anyhow};
 use candle_core::Tensor;
 use cream_arch::{Architecture, Space};
 use cream_cli::{Failure, OrFail};
+use cream_nn::pytorch::Which;
 use cream_nn::{Contents, SupernetDescription, TensorFile, inherited, rename_foreign};
 use cream_train::distillation::TeacherPlan;
 use cream_train::tensor_files;
@@ -24,7 +25,7 @@ impl Given {
     /// Reads the file.
     pub fn open(path: &Path) -> Result<Self, Failure> {
         let what = path.display().to_string();
-        let file = tensor_files::read(path).map_err(failure)?;
+        let (file, _) = tensor_files::read_weights(path, Which::Either).map_err(failure)?;
         let contents = file.contents().with_context(|| what.clone()).or_input()?;
         Ok(Self { what, file, contents })
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, ValueEnum};
 use cream_cli::ReportArgs;
 use cream_data::{Crops, Split, Views};
+use cream_nn::pytorch::Which;
 
 const ABOUT: &str = "Score a network, or paths of a supernet, on images";
 
@@ -12,15 +13,16 @@ const LONG_ABOUT: &str = "\
 Score a network, or paths of a supernet, on images.
 
   evaluate --weights runs/x/retrain/model.safetensors --data data/fashion-mnist
-  evaluate --weights foreign.safetensors --arch arch.json --data data/imagenet --format json
+  evaluate --weights 43.pth.tar --arch 43 --data data/imagenet --format json
   evaluate --weights model.safetensors --image photo.jpg holiday/
   path-export --sample 100 --flops-max 3 ... |
       evaluate --supernet runs/x --arch - --data data/fashion-mnist
 
 With --weights and --data: one network on one split; the result goes to standard output as text or
 as one JSON object (top1 and top5 as shares from 0 to 1, loss, images). Our weights files carry their
-architecture; foreign ones, safetensors under PyTorch's names, need --arch. --weights also
-takes the folder of a finished retraining, or a checkpoint.
+architecture; foreign ones need --arch: safetensors, or PyTorch's checkpoints (.pth, .pth.tar), of
+which nothing is run. --weights also takes the folder of a finished retraining, or a checkpoint.
+--arch also takes the name of a published network or baseline.
 
 With --weights and --image: the five best classes of each image with their probabilities, as text or
 as JSON lines. An image that cannot be read is named, the others are not held up, and the exit status
@@ -42,7 +44,7 @@ pub struct Args {
     #[command(flatten)]
     pub subject: Subject,
 
-    /// Architecture file or - for standard input; for --supernet JSON lines of paths
+    /// Architecture file or name, or - for standard input; for --supernet JSON lines of paths
     #[arg(long, value_name = "ARCH")]
     pub arch: Option<String>,
 
@@ -166,22 +168,11 @@ pub enum Format {
     Json,
 }
 
-/// Which of two sets of weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
-    /// The average, or else the raw ones.
-    Either,
-    /// The average only.
-    Average,
-    /// The raw ones.
-    Raw,
-}
-
 impl Args {
     /// Which weights are asked for.
     pub fn which(&self) -> Which {
         match (self.ema, self.raw) {
-            (true, _) => Which::Average,
+            (true, _) => Which::Averaged,
             (_, true) => Which::Raw,
             _ => Which::Either,
         }

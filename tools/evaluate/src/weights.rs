@@ -6,11 +6,12 @@ use anyhow::{Context, anyhow, bail};
 use candle_core::{DType, Device};
 use cream_arch::{Architecture, published_file};
 use cream_cli::{Failure, OrFail, read_or_shipped};
+use cream_nn::pytorch::Which;
 use cream_nn::{ChildNet, Contents, TensorFile, ToBeLoaded, rename_foreign};
 use cream_train::checkpoint::take_group;
-use cream_train::tensor_files;
+use cream_train::tensor_files::{self, Form};
 
-use crate::args::{Args, Which};
+use crate::args::Args;
 use crate::failure;
 
 /// A network with its weights.
@@ -31,8 +32,11 @@ struct Own {
 pub fn load(weights: &Path, args: &Args, device: &Device) -> Result<Loaded, Failure> {
     let path = weights_file(weights, args.which()).or_input()?;
     let what = path.display().to_string();
-    let mut file = tensor_files::read(&path).map_err(failure)?;
-    let own = select(&mut file, args.which()).context(what.clone()).or_input()?;
+    let (mut file, form) = tensor_files::read_weights(&path, args.which()).map_err(failure)?;
+    let own = match form {
+        Form::PyTorch => None,
+        Form::Safetensors => select(&mut file, args.which()).context(what.clone()).or_input()?,
+    };
     let foreign = own.is_none();
     let (own, classes) = own.map_or((None, None), |own| (Some(own.architecture), own.classes));
     let architecture = match (&args.arch, own) {
@@ -91,11 +95,11 @@ fn weights_file(path: &Path, which: Which) -> anyhow::Result<PathBuf> {
 /// Leaves the tensors of one set of weights, under their plain names; returns what the file says it is for.
 fn select(file: &mut TensorFile, which: Which) -> anyhow::Result<Option<Own>> {
     match file.contents()? {
-        Contents::Foreign if which == Which::Average => {
+        Contents::Foreign if which == Which::Averaged => {
             bail!("does not say whether its weights are averaged; leave out --ema")
         }
         Contents::Foreign => Ok(None),
-        Contents::Weights(own) if which == Which::Average && !own.averaged => {
+        Contents::Weights(own) if which == Which::Averaged && !own.averaged => {
             bail!("holds no averaged weights; leave out --ema")
         }
         Contents::Weights(own) if which == Which::Raw && own.averaged => {
@@ -120,10 +124,10 @@ fn of_checkpoint(file: &mut TensorFile, which: Which) -> anyhow::Result<Architec
     let averaged = take_group(&mut file.tensors, "ema");
     let raw = take_group(&mut file.tensors, "weights");
     file.tensors = match which {
-        Which::Average if averaged.is_empty() => {
+        Which::Averaged if averaged.is_empty() => {
             bail!("holds no averaged weights; leave out --ema")
         }
-        Which::Either | Which::Average if !averaged.is_empty() => averaged,
+        Which::Either | Which::Averaged if !averaged.is_empty() => averaged,
         _ => raw,
     };
     let architecture = &file.description["run"]["settings"]["architecture"];

@@ -1,8 +1,9 @@
 //! Reads, checks and makes smaller the images of one part, and writes its shards.
 //!
 //! Memory: of each thread one decoded image (at most 192 MiB of pixels, and twice as much again while
-//! it is resized) and at most [`CHUNK`] x 4 encoded images that wait for their turn. It does not grow
-//! with the number of images, but for the listing and the table of samples.
+//! it is resized; a progressive JPEG of that size keeps 512 MiB of coefficients besides) and at most
+//! [`CHUNK`] x 4 encoded images that wait for their turn. It does not grow with the number of images,
+//! but for the listing and the table of samples.
 
 use std::collections::HashSet;
 use std::path::Path;

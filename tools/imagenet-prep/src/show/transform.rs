@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_published_recipes() {
         let search = recipe("search/imagenet.toml");
-        let retrain = recipe("retrain/imagenet.toml");
+        let retrain = recipe("retrain/287.toml");
         let none = ShowSettings::default();
         for (settings, split) in [(search, Split::SearchTrain), (retrain, Split::Train)] {
             // Said there, not left to a default.
