@@ -77,7 +77,7 @@ fn edges(width: usize, height: usize) -> RgbImage {
     let mut image = RgbImage::black(width, height);
     for (place, pixel) in image.pixels.chunks_exact_mut(3).enumerate() {
         let (x, y) = (place % width, place / width);
-        let red = (x * 5 / width + y * 3 / height) % 2 == 0;
+        let red = (x * 5 / width + y * 3 / height).is_multiple_of(2);
         pixel.copy_from_slice(if red { &[200, 60, 90] } else { &[40, 130, 60] });
     }
     image
