@@ -113,7 +113,7 @@ else
 endif
 
 # Scripts of tests/parity.
-PARITY := exports
+PARITY := checkpoints exports
 
 parity: | $(BUILD)
 ifdef PYTHON
