@@ -3,19 +3,54 @@
 use crate::{TrainError, memory};
 use candle_core::Device;
 
-/// `cpu`, or `auto`: the best device that the operators have kernels for, which is the CPU.
+#[cfg(feature = "cuda")]
+mod cuda;
+
+/// What stands for [`cuda`] in a program without it.
+#[cfg(not(feature = "cuda"))]
+mod cuda {
+    use candle_core::{CudaDevice, Device};
+
+    pub(super) fn open(_: usize) -> Result<Device, String> {
+        Err("this program was built without CUDA (cargo's feature cuda)".to_owned())
+    }
+
+    pub(super) fn describe(_: &CudaDevice) -> String {
+        "cuda".to_owned()
+    }
+}
+
+/// `cpu`, `cuda`, `cuda:N`, or `auto`: the first CUDA device if there is one that can be used, otherwise the CPU.
 ///
 /// # Errors
-/// An unknown name; or `cuda[:N]`, for which there are no kernels yet.
+/// [`TrainError::Setting`] for an unknown name; for `cuda[:N]` without a driver, without that device, with one that the
+/// kernels do not run on, or in a program that was built without the feature `cuda`.
 pub fn open(name: &str) -> Result<Device, TrainError> {
-    let is_cuda = name == "cuda"
-        || name.strip_prefix("cuda:").is_some_and(|ordinal| ordinal.parse::<usize>().is_ok());
-    match name {
-        "cpu" | "auto" => Ok(Device::Cpu),
-        _ if is_cuda => Err(TrainError::Setting(format!(
-            "device {name}: this version has no CUDA kernels; use --device cpu"
-        ))),
-        _ => Err(TrainError::Setting(format!("device {name}: give auto, cpu or cuda[:N]"))),
+    let ordinal = match name {
+        "cpu" => return Ok(Device::Cpu),
+        "auto" => return Ok(cuda::open(0).unwrap_or(Device::Cpu)),
+        "cuda" => Some(0),
+        _ => name.strip_prefix("cuda:").and_then(|ordinal| ordinal.parse().ok()),
+    };
+    let Some(ordinal) = ordinal else {
+        return Err(TrainError::Setting(format!("device {name}: give auto, cpu or cuda[:N]")));
+    };
+    cuda::open(ordinal).map_err(|reason| {
+        TrainError::Setting(format!("device {name}: {reason}; use another device or --device cpu"))
+    })
+}
+
+/// A line for people: the device that was opened by this name, and why `auto` is not a CUDA device. Nothing where there
+/// was no choice, in a program that was built without the feature `cuda`.
+pub fn describe(name: &str, device: &Device) -> Option<String> {
+    match device {
+        Device::Cuda(device) => Some(format!("device {}", cuda::describe(device))),
+        _ if !cfg!(feature = "cuda") => None,
+        _ if name == "auto" => {
+            let reason = cuda::open(0).err();
+            Some(format!("device cpu: {}", reason.as_deref().unwrap_or("no other was free")))
+        }
+        _ => Some("device cpu".to_owned()),
     }
 }
 

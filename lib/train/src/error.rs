@@ -20,6 +20,18 @@ pub enum TrainError {
     /// A setting that cannot work, with what to use instead.
     #[error("{0}")]
     Setting(String),
+    /// A device without room for a step.
+    #[error(
+        "the device has no room for a step of {batch} images; {}",
+        match batch / 2 {
+            0 => "give smaller images or a smaller network".to_owned(),
+            half => format!("try --batch {half}"),
+        }
+    )]
+    OutOfMemory {
+        /// Images of a step.
+        batch: usize,
+    },
     /// A loss or weight that is no number.
     #[error("{problem} at step {step} (epoch {}, {what}); {advice}{images}", epoch + 1)]
     NonFinite {
@@ -111,6 +123,18 @@ impl TrainError {
         |source| Self::Io { path, source }
     }
 
+    /// The same of a step of `batch` images: where the device had no room for it, the error says so and names a batch
+    /// to try.
+    #[must_use]
+    pub fn of_batch(self, batch: usize) -> Self {
+        match &self {
+            Self::Network(cream_nn::NnError::Tensor(error)) if is_out_of_memory(error) => {
+                Self::OutOfMemory { batch }
+            }
+            _ => self,
+        }
+    }
+
     /// Whether the cause is what the run was given rather than what happened on its way: exit
     /// status 2 rather than 1.
     pub fn is_input(&self) -> bool {
@@ -122,6 +146,7 @@ impl TrainError {
             | Self::Manifest { .. }
             | Self::NoCheckpoint { .. }
             | Self::TensorFile { .. }
+            | Self::OutOfMemory { .. }
             | Self::InUse { .. } => true,
             Self::Data(error) => {
                 !matches!(error, DataError::Io { .. } | DataError::WorkerLost { .. })
@@ -130,6 +155,14 @@ impl TrainError {
             Self::Network(_) | Self::NonFinite { .. } | Self::Io { .. } => false,
         }
     }
+}
+
+/// Whether an allocation on a device failed; Candle has no variant for it.
+fn is_out_of_memory(error: &candle_core::Error) -> bool {
+    let text = error.to_string();
+    ["CUDA_ERROR_OUT_OF_MEMORY", "CUBLAS_STATUS_ALLOC_FAILED"]
+        .iter()
+        .any(|name| text.contains(name))
 }
 
 fn is_full(error: &std::io::Error) -> bool {
@@ -152,5 +185,20 @@ fn remedy(error: &std::io::Error) -> &'static str {
 impl From<candle_core::Error> for TrainError {
     fn from(error: candle_core::Error) -> Self {
         Self::Network(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TrainError;
+
+    #[test]
+    fn a_device_without_room_names_a_batch_to_try() {
+        let full = || candle_core::Error::Msg("DriverError(CUDA_ERROR_OUT_OF_MEMORY)".to_owned());
+        let error = |batch| TrainError::from(full()).of_batch(batch);
+        assert!(error(96).is_input() && error(96).to_string().ends_with("try --batch 48"));
+        assert!(error(1).to_string().ends_with("a smaller network"), "{}", error(1));
+        let other = TrainError::from(candle_core::Error::Msg("another".to_owned())).of_batch(96);
+        assert_eq!(other.to_string(), "another");
     }
 }

@@ -117,8 +117,20 @@ struct Retraining<'a> {
 /// sitting ends before the training.
 ///
 /// # Errors
-/// Settings that cannot work, unreadable data, a loss or gradient that is not finite, or files that cannot be written.
+/// Settings that cannot work, unreadable data, a loss or gradient that is not finite, files that cannot be written, or
+/// a device without room for a step.
 pub fn retrain(
+    plan: &RetrainPlan,
+    data: &Arc<ShardSet>,
+    folder: &RunFolder,
+    sitting: &Sitting,
+    report: &mut dyn Report,
+) -> Result<Outcome<Tally>, TrainError> {
+    let outcome = run(plan, data, folder, sitting, report);
+    outcome.map_err(|error| error.of_batch(plan.settings.batch))
+}
+
+fn run(
     plan: &RetrainPlan,
     data: &Arc<ShardSet>,
     folder: &RunFolder,

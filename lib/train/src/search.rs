@@ -102,8 +102,20 @@ struct Search<'a> {
 /// `checkpoint-steps` steps, and when the sitting ends before the search.
 ///
 /// # Errors
-/// Settings that cannot work, unreadable data, a loss or gradient that is not finite, or files that cannot be written.
+/// Settings that cannot work, unreadable data, a loss or gradient that is not finite, files that cannot be written, or
+/// a device without room for a step.
 pub fn search(
+    plan: &SearchPlan,
+    data: &Arc<ShardSet>,
+    folder: &RunFolder,
+    sitting: &Sitting,
+    report: &mut dyn Report,
+) -> Result<Outcome<BoardFile>, TrainError> {
+    let outcome = run(plan, data, folder, sitting, report);
+    outcome.map_err(|error| error.of_batch(plan.settings.batch))
+}
+
+fn run(
     plan: &SearchPlan,
     data: &Arc<ShardSet>,
     folder: &RunFolder,

@@ -60,6 +60,9 @@ fn train(args: &Args, resolved: &Resolved<RetrainSettings>) -> Result<(), Failur
     let folder = folder
         .stating([("config.toml", resolved.to_toml()), ("arch.json", plan.architecture.to_json())]);
     let mut report = ProgressReport::new(style);
+    if let Some(text) = device::describe(&plan.settings.device, &plan.device) {
+        report.line(&text);
+    }
     if !args.run.no_verify {
         check_shards(&data, &sitting, &mut report).map_err(failure)?;
     }

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use cream_cli::progress::Progress;
 use cream_cli::{Failure, OrFail};
 use cream_data::{LoaderSettings, ShardSet, Split};
 use cream_train::{TrainError, device};
@@ -33,6 +34,9 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Failure> {
     let device = device::open(&args.device).or_input()?;
+    if let Some(text) = device::describe(&args.device, &device) {
+        Progress::new(0, "", args.report.style()).message(text);
+    }
     // Before the data: a wrong file should not wait for an index of a million images.
     match (&args.subject.weights, &args.subject.supernet) {
         (Some(weights), _) => {

@@ -60,7 +60,7 @@ fn pass(
     };
     scored_batches(answerer, &question.data, question.samples.clone(), loader_settings(args))
         .and_then(|mut batches| batches.try_for_each(|scored| add(scored?)))
-        .map_err(failure)?;
+        .map_err(|error| failure(error.of_batch(args.batch as usize)))?;
     progress.finish();
     sinks.finish(question).or_run()?;
     Ok(tally)

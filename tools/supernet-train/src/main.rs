@@ -48,6 +48,9 @@ fn train(args: &Args, resolved: &Resolved<SearchSettings>) -> Result<(), Failure
     let folder = RunFolder::open(args.run.out()?, &sitting.resume).map_err(failure)?;
     let folder = folder.stating([("config.toml", resolved.to_toml())]);
     let mut report = ProgressReport::new(style);
+    if let Some(text) = device::describe(&plan.settings.device, &plan.device) {
+        report.line(&text);
+    }
     report.line(&describe(&plan, args.run.data()?, &data).or_input()?);
     if !args.run.no_verify {
         check_shards(&data, &sitting, &mut report).map_err(failure)?;
