@@ -1,0 +1,16 @@
+# The feature cuda: its check, and binaries that start with or without a device. Neither needs a device or a toolkit.
+
+CUDA_TARGET := $(or $(CARGO_TARGET_DIR),target)/cuda
+
+.PHONY: cuda-check cuda-build
+
+# The check's own folder: placeholders stand for Candle's kernels in it, and must not get into a binary. Nothing of it
+# runs, so that nothing need be optimised.
+cuda-check: cargo-present
+	tests/cuda/with-compiler --placeholders $(CARGO) clippy --workspace --all-targets --features cuda --locked \
+	  --target-dir $(CUDA_TARGET)/check --config 'profile.dev.package."*".opt-level=0' -- -D warnings
+	tests/cuda/with-compiler tests/cuda/resources.sh
+
+cuda-build: cargo-present
+	tests/cuda/with-compiler $(CARGO) build --release --features cuda --locked --target-dir $(CUDA_TARGET)
+	@echo "the programs are in $(CUDA_TARGET)/release" >&2
