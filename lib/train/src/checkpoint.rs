@@ -2,7 +2,7 @@
 
 use crate::TrainError;
 use crate::run_folder::Found;
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use cream_nn::TensorFile;
 use cream_nn::ops::finite::is_finite;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -179,6 +179,19 @@ impl Checkpoint {
     /// Takes out a group of tensors; empty when there is none.
     pub fn take(&mut self, group: &str) -> BTreeMap<String, Tensor> {
         take_group(&mut self.tensors, group)
+    }
+
+    /// The same on `device`, for a run that goes on there.
+    ///
+    /// # Errors
+    /// When the device has no room.
+    pub fn take_to(
+        &mut self,
+        group: &str,
+        device: &Device,
+    ) -> Result<BTreeMap<String, Tensor>, TrainError> {
+        let tensors = self.take(group).into_iter();
+        tensors.map(|(name, tensor)| Ok((name, tensor.to_device(device)?))).collect()
     }
 }
 

@@ -47,7 +47,7 @@ impl Convolution {
     /// When the channels differ or the image is smaller than one window.
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
         let (n, h, w, c) = x.dims4()?;
-        let weight = pass.value(&self.weight);
+        let weight = pass.value(&self.weight).to_dtype(x.dtype())?;
         let (out, c_in, kernel, _) = weight.dims4()?;
         if c != c_in {
             candle_core::bail!("convolution of {c_in} channels: input {:?}", x.dims());

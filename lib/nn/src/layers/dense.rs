@@ -55,7 +55,7 @@ impl Dense {
     /// # Errors
     /// When the channels differ.
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        let weight = pass.value(&self.weight);
+        let weight = pass.value(&self.weight).to_dtype(x.dtype())?;
         let matrix = weight.reshape((weight.dim(0)?, weight.dim(1)?))?;
         bias_activation(&x.matmul(&matrix.t()?)?, &pass.value(&self.bias), self.activation)
     }

@@ -66,8 +66,10 @@ impl Head {
             }
         };
         if let Some(factors) = &pass.dropout {
-            features = (features * factors)?;
+            features = (&features * factors.to_dtype(features.dtype())?)?;
         }
-        self.classifier.forward(&features, pass)
+        // The loss is taken in the parameters' own precision.
+        let logits = self.classifier.forward(&features, pass)?;
+        logits.to_dtype(self.classifier.weight.dtype())
     }
 }

@@ -8,6 +8,8 @@
 pub mod batch_norm;
 pub mod bias_activation;
 pub mod cross_entropy;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod depthwise;
 pub mod finite;
 pub mod gate;

@@ -133,7 +133,9 @@ impl Retraining<'_> {
         let fail = |reason: String| TrainError::Checkpoint { path: path.clone(), reason };
         let loaded = self.network.weights().load(&checkpoint.take("weights"), |_| false);
         loaded.map_err(|error| fail(error.to_string()))?;
-        let (momentum, square) = (checkpoint.take("momentum"), checkpoint.take("square"));
+        let device = &self.plan.device;
+        let momentum = checkpoint.take_to("momentum", device)?;
+        let square = checkpoint.take_to("square", device)?;
         let parameters = &self.network.weights().parameters;
         self.optimizer
             .restore(momentum, square, state.optimizer_steps, parameters)
@@ -141,7 +143,7 @@ impl Retraining<'_> {
         if let Some(ema) = &mut self.ema {
             // Skipped steps are not averaged.
             let averaged = state.position.step.saturating_sub(state.skipped);
-            ema.restore(checkpoint.take("ema"), averaged).map_err(fail)?;
+            ema.restore(checkpoint.take_to("ema", device)?, averaged).map_err(fail)?;
         }
         (self.position, self.validation) = (state.position, state.validation);
         self.skipped = state.skipped;

@@ -92,6 +92,7 @@ impl Search<'_> {
         let path = found.path.clone();
         let mut checkpoint = Checkpoint::from_file(path.clone(), &mut found, &self.identity())?;
         let state: State = checkpoint.state()?;
+        let device = &self.plan.device;
         let fail = |reason: String| TrainError::Checkpoint { path: path.clone(), reason };
         for (group, weights) in
             [("weights", self.supernet.weights()), ("matching", self.matching.weights())]
@@ -100,11 +101,12 @@ impl Search<'_> {
             loaded.map_err(|error| fail(error.to_string()))?;
         }
         let (momentum, parameters) =
-            (checkpoint.take("momentum"), &self.supernet.weights().parameters);
+            (checkpoint.take_to("momentum", device)?, &self.supernet.weights().parameters);
         self.optimizer
             .restore(momentum, Default::default(), state.optimizer_steps, parameters)
             .map_err(fail)?;
-        let (capacity, probes) = (self.plan.settings.board_size, checkpoint.take("probe"));
+        let (capacity, probes) =
+            (self.plan.settings.board_size, checkpoint.take_to("probe", device)?);
         self.prioritized =
             PrioritizedPaths::restore(capacity, &state.board, &probes).map_err(fail)?;
         for entry in &state.board {
