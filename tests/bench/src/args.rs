@@ -52,6 +52,10 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
 
+    /// auto, cpu or cuda[:N]
+    #[arg(long, value_name = "DEVICE", default_value = "auto", conflicts_with = "operators")]
+    pub device: String,
+
     /// Steps that are timed
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = at_least_one)]
     pub repeat: usize,

@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn training_takes_three_products_and_seven_passes() {
-        let machine = Machine { flops_per_second: 100.0, bytes_per_second: 8.0 };
+        let machine = Machine { side: 1, flops_per_second: 100.0, bytes_per_second: 8.0 };
         let works = [
             Work { product_flops: 100.0, convolution_outputs: 3.0 },
             Work { product_flops: 300.0, convolution_outputs: 1.0 },

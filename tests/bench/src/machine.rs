@@ -4,11 +4,12 @@ use std::fmt;
 use std::hint::black_box;
 use std::time::Instant;
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 use rayon::prelude::*;
 
-/// Side of the square matrices whose product is timed.
+/// Side of the square matrices whose product is timed, on the CPU and on another device.
 const SIDE: usize = 1024;
+const DEVICE_SIDE: usize = 8192;
 /// Elements of each of the two buffers that are copied between, beyond any cache: 256 MiB.
 const ELEMENTS: usize = 64 << 20;
 /// Of so many tries the fastest counts: what slows others down is not the machine's rate.
@@ -17,6 +18,8 @@ const TRIES: usize = 10;
 /// Rates of the arithmetic and of the memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Machine {
+    /// Side of the square matrices that were multiplied.
+    pub side: usize,
     /// Multiplications and additions of a matrix product in f32.
     pub flops_per_second: f64,
     /// Bytes copied, counted where they are read and where they are written.
@@ -24,28 +27,46 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Times a product and a copy on the present thread pool.
+    /// Times a product and a copy on the present thread pool, or on another device.
     ///
     /// # Errors
     /// When there is no memory for them.
-    pub fn measure() -> Result<Self> {
-        Ok(Self { flops_per_second: product_rate()?, bytes_per_second: copy_rate() })
+    pub fn measure(device: &Device) -> Result<Self> {
+        let (side, bytes_per_second) = match device {
+            Device::Cpu => (SIDE, copy_rate()),
+            _ => (DEVICE_SIDE, device_copy_rate(device)?),
+        };
+        Ok(Self { side, flops_per_second: product_rate(side, device)?, bytes_per_second })
     }
 }
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (flops, bytes) = (self.flops_per_second / 1e9, self.bytes_per_second / 1e9);
-        write!(f, "{flops:.1} GFLOP/s in a product of {SIDE} x {SIDE}, {bytes:.1} GB/s in a copy")
+        let side = self.side;
+        write!(f, "{flops:.1} GFLOP/s in a product of {side} x {side}, {bytes:.1} GB/s in a copy")
     }
 }
 
-fn product_rate() -> Result<f64> {
-    let values = |seed: usize| (0..SIDE * SIDE).map(move |i| ((i * 7 + seed) % 13) as f32 - 6.0);
-    let matrix = |seed| Tensor::from_iter(values(seed), &Device::Cpu)?.reshape((SIDE, SIDE));
+fn product_rate(side: usize, device: &Device) -> Result<f64> {
+    let values = |seed: usize| (0..side * side).map(move |i| ((i * 7 + seed) % 13) as f32 - 6.0);
+    let matrix = |seed| Tensor::from_iter(values(seed), device)?.reshape((side, side));
     let (a, b) = (matrix(0)?, matrix(1)?);
-    let seconds = fastest(|| a.matmul(&b).map(|product| drop(black_box(product))))?;
-    Ok(2.0 * (SIDE as f64).powi(3) / seconds)
+    let product = || {
+        drop(black_box(a.matmul(&b)?));
+        device.synchronize()
+    };
+    Ok(2.0 * (side as f64).powi(3) / fastest(product)?)
+}
+
+/// Of a copy within the device's memory, read and written.
+fn device_copy_rate(device: &Device) -> Result<f64> {
+    let from = Tensor::zeros(ELEMENTS, DType::F32, device)?;
+    let copy = || {
+        drop(black_box(from.copy()?));
+        device.synchronize()
+    };
+    Ok(2.0 * 4.0 * ELEMENTS as f64 / fastest(copy)?)
 }
 
 fn copy_rate() -> f64 {

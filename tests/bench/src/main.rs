@@ -30,24 +30,28 @@ fn run(args: &Args) -> Result<(), Failure> {
     device::in_pool(args.threads, || {
         eprintln!("bench: with {simd} kernels");
         match &request {
-            Request::Network(plan) => time(plan, args.json),
+            Request::Network(plan) => time(plan, args),
             Request::Operators => operators::run(args.batch, args.repeats(), args.json),
         }
     })
     .or_input()?
 }
 
-fn time(plan: &Plan, json: bool) -> Result<(), Failure> {
+fn time(plan: &Plan, args: &Args) -> Result<(), Failure> {
+    let device = device::open(&args.device).or_input()?;
+    if let Some(text) = device::describe(&args.device, &device) {
+        eprintln!("bench: {text}");
+    }
     let mut runs = Vec::new();
     for &mode in plan.mode.cases() {
-        runs.push(measure::run(plan, mode).or_run()?);
+        runs.push(measure::run(plan, mode, &device).or_run()?);
     }
     // After the runs: its buffers would count as theirs in the peak of memory.
-    let machine = Machine::measure().or_run()?;
+    let machine = Machine::measure(&device).or_run()?;
     eprintln!("bench: this process reaches {machine}");
     for run in &runs {
         let row = Row::new(plan, run, &machine);
-        write_stdout(if json { row.json() } else { row.line() })?;
+        write_stdout(if args.json { row.json() } else { row.line() })?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use candle_core::Device;
 use cream_arch::Path;
 
 use crate::args::{Mode, Plan, Repeats};
@@ -48,6 +49,8 @@ pub struct Run {
     pub work: Work,
     /// Path of every step, those of the warm-up first; none where there is no choice.
     pub paths: Vec<Path>,
+    /// Kernels of ours that a timed step launched, where they are counted.
+    pub launches: Option<f64>,
     /// Most memory that the process has held, in bytes, where the system tells.
     pub peak: Option<u64>,
 }
@@ -56,17 +59,23 @@ pub struct Run {
 ///
 /// # Errors
 /// When the network cannot be built or run.
-pub fn run(plan: &Plan, mode: Mode) -> Result<Run> {
-    let mut workload = Workload::new(&plan.subject, plan.batch)?;
+pub fn run(plan: &Plan, mode: Mode, device: &Device) -> Result<Run> {
+    let mut workload = Workload::new(&plan.subject, plan.batch, device)?;
     let Repeats { warmup, timed } = plan.repeats;
     let (warmup, steps) = (warmup as u64, (warmup + timed) as u64);
     let mut times = Vec::with_capacity(timed);
+    let mut before = None;
     for step in 0..steps {
+        if step == warmup {
+            before = launches(device);
+        }
         let start = Instant::now();
         match mode {
             Mode::Train => _ = black_box(workload.train(step)?),
             Mode::Infer => _ = black_box(workload.infer(step)?),
         }
+        // What a step has put into a queue is its own time.
+        device.synchronize()?;
         if step >= warmup {
             times.push(start.elapsed().as_secs_f64());
         }
@@ -75,11 +84,24 @@ pub fn run(plan: &Plan, mode: Mode) -> Result<Run> {
     let works = works.collect::<Result<Vec<Work>>>()?;
     Ok(Run {
         mode,
+        launches: launches(device)
+            .zip(before)
+            .map(|(after, before)| (after - before) as f64 / timed.max(1) as f64),
         seconds: Spread::of(&times).context("no step was timed")?,
         work: Work::mean(&works),
         paths: (0..steps).filter_map(|step| plan.subject.path_of(step)).collect(),
         peak: peak_resident(),
     })
+}
+
+/// Kernels of ours that the process has launched on a device that has launches.
+fn launches(device: &Device) -> Option<u64> {
+    #[cfg(feature = "cuda")]
+    if device.is_cuda() {
+        return Some(cream_nn::ops::cuda::launches());
+    }
+    let _ = device;
+    None
 }
 
 #[cfg(test)]

@@ -25,6 +25,9 @@ pub struct Row<'a> {
     floor_ms: f64,
     floor_percent: f64,
     peak_mb: Option<f64>,
+    /// Kernels of ours, not those of Candle and cuBLAS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    launches_per_step: Option<f64>,
     product_gflop_per_s: f64,
     copy_gb_per_s: f64,
     /// Of a supernet: the path of every step, those of the warm-up first.
@@ -53,6 +56,7 @@ impl<'a> Row<'a> {
             floor_ms: floor * 1e3,
             floor_percent: floor / seconds.median * 100.0,
             peak_mb: run.peak.map(|bytes| bytes as f64 / 1e6),
+            launches_per_step: run.launches,
             product_gflop_per_s: machine.flops_per_second / 1e9,
             copy_gb_per_s: machine.bytes_per_second / 1e9,
             paths: &run.paths,
@@ -62,10 +66,12 @@ impl<'a> Row<'a> {
     /// For people.
     pub fn line(&self) -> String {
         let peak = self.peak_mb.map_or("unknown".to_owned(), |mb| format!("{mb:.0} MB"));
+        let launches =
+            self.launches_per_step.map_or(String::new(), |n| format!("  launches {n:.0}"));
         let Self { name, mode, size, batch, threads, .. } = self;
         format!(
             "{name:<20} {mode}  {size:>3} px  batch {batch:>3}  threads {threads}  \
-             {:>8.1} images/s ({:.1} to {:.1})  {:>8.1} ms/step  floor {:>7.1} ms = {:>3.0} %  peak {peak}\n",
+             {:>8.1} images/s ({:.1} to {:.1})  {:>8.1} ms/step  floor {:>7.1} ms = {:>3.0} %  peak {peak}{launches}\n",
             self.images_per_s,
             self.images_per_s_low,
             self.images_per_s_high,

@@ -40,16 +40,16 @@ impl<'a> Workload<'a> {
     ///
     /// # Errors
     /// When the tensors cannot be allocated.
-    pub fn new(subject: &'a Subject, batch: usize) -> Result<Self> {
-        let (mut init, device) = (KeyedInitialisation::new(SEED), Device::Cpu);
+    pub fn new(subject: &'a Subject, batch: usize, device: &Device) -> Result<Self> {
+        let mut init = KeyedInitialisation::new(SEED);
         let network = match subject {
             Subject::Child { architecture, .. } => {
-                let net = ChildNet::new(architecture, &mut init, DType::F32, &device)?;
+                let net = ChildNet::new(architecture, &mut init, DType::F32, device)?;
                 Network::Child(Box::new(net))
             }
             Subject::Supernet(s) => {
                 let (space, depths) = (&s.space, &s.depths);
-                let net = SuperNet::new(space, depths, CLASSES, &mut init, DType::F32, &device)?;
+                let net = SuperNet::new(space, depths, CLASSES, &mut init, DType::F32, device)?;
                 Network::Super(Box::new(net), s)
             }
         };
@@ -61,8 +61,8 @@ impl<'a> Workload<'a> {
         Ok(Self {
             network,
             optimizer: Optimizer::new(RULE),
-            images: Tensor::from_vec(pixels, (batch, size, size, 3), &device)?,
-            target: smoothed(&labels, CLASSES, LABEL_SMOOTHING, DType::F32, &device)?,
+            images: Tensor::from_vec(pixels, (batch, size, size, 3), device)?,
+            target: smoothed(&labels, CLASSES, LABEL_SMOOTHING, DType::F32, device)?,
         })
     }
 
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn training_lowers_the_loss_on_its_batch() {
         let subject = Subject::path("14", Some(32)).unwrap();
-        let mut workload = Workload::new(&subject, 4).unwrap();
+        let mut workload = Workload::new(&subject, 4, &Device::Cpu).unwrap();
         let losses: Vec<f32> = (0..8).map(|step| workload.train(step).unwrap()).collect();
         // A network that knows nothing gives every class 1 / 1000.
         assert!((losses[0] - 1000_f32.ln()).abs() < 1.0, "{losses:?}");
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn a_step_of_a_supernet_trains_its_path_alone() {
         let subject = Subject::supernet(&[1, 1, 1, 1, 1], Some(32)).unwrap();
-        let mut workload = Workload::new(&subject, 2).unwrap();
+        let mut workload = Workload::new(&subject, 2, &Device::Cpu).unwrap();
         workload.train(0).unwrap();
         let (momentum, _, _) = workload.optimizer.state();
         let trained = workload.network.parameters(0).unwrap();
