@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 use cream_nn::Weights;
-use cream_nn::ops::update;
+use cream_nn::ops::update::{self, Item};
 use std::collections::BTreeMap;
 
 /// The average of every tensor of a network: `average = decay * average + (1 - decay) * value` after each step.
@@ -33,13 +33,14 @@ impl Ema {
         let t = self.steps as f64;
         let warm = if self.warmup { (1.0 + t) / (10.0 + t) } else { 1.0 };
         let decay = self.decay.min(warm);
+        let mut items = Vec::with_capacity(self.average.len());
         for (name, value) in weights.iter() {
             match self.average.get(name) {
-                Some(average) => update::average(average, value, decay)?,
+                Some(average) => items.push(Item { targets: [average], source: value, own: 0.0 }),
                 None => candle_core::bail!("no average of {name}"),
             }
         }
-        Ok(())
+        update::average_each(&items, decay)
     }
 
     /// The averages by name.

@@ -5,7 +5,7 @@
 //! the student does on held-out images after a step on the teacher's labels. M's inputs are constants
 //! there, so the gradient has a closed form and needs no gradient of a gradient.
 
-use crate::optimizer::{dot, gradients};
+use crate::optimizer::{dot, dot_all, gradients};
 use crate::targets::softmax;
 use candle_core::{D, DType, Device, Result, Tensor, Var};
 use cream_arch::Path;
@@ -137,18 +137,18 @@ impl Matching {
         let (inner_loss, inner) = backward(&batch.inner_images, &soft)?;
         let before: Vec<Tensor> =
             parameters.iter().map(|(_, p)| p.as_detached_tensor().copy()).collect::<Result<_>>()?;
-        for g in &inner {
-            update::step(g.parameter, &g.gradient, rate * choice.rho)?;
-        }
+        let steps = inner.iter().map(|g| {
+            let targets = [g.parameter.as_tensor()];
+            update::Item { targets, source: &g.gradient, own: 0.0 }
+        });
+        update::step_each(&steps.collect::<Vec<_>>(), rate * choice.rho)?;
         let outer = backward(&batch.outer_images, &batch.outer_targets);
         for ((_, parameter), value) in parameters.iter().zip(&before) {
             parameter.set(value)?;
         }
         let (validation_loss, outer) = outer?;
-        let mut agreement = 0.0;
-        for (g, v) in inner.iter().zip(&outer) {
-            agreement += dot(&g.gradient, &v.gradient)?;
-        }
+        let pairs = inner.iter().zip(&outer).map(|(g, v)| (&g.gradient, &v.gradient));
+        let agreement = dot_all(pairs)?;
         // d rho / d score = -rho (1 - rho), and the score's gradient is M's input.
         let factor = rate * agreement * choice.rho * (1.0 - choice.rho);
         let weight = choice.difference.affine(factor, 0.0)?.unsqueeze(0)?;

@@ -1,9 +1,9 @@
 //! Optimizers: which updates, in which order, with which state.
 
 use candle_core::backprop::GradStore;
-use candle_core::{Result, Tensor, Var};
-use cream_nn::ops::finite::is_finite;
-use cream_nn::ops::update;
+use candle_core::{DType, Result, Tensor, Var};
+use cream_nn::ops::finite::first_non_finite;
+use cream_nn::ops::update::{self, Item, RmspropStep};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -59,35 +59,65 @@ impl Optimizer {
     /// When a gradient is missing or does not fit.
     pub fn step(&mut self, gradients: &[Gradient<'_>], rate: f64) -> Result<()> {
         self.steps += 1;
-        for Gradient { name, parameter, gradient } in gradients {
-            let decay = if parameter.rank() > 1 { self.rule.weight_decay } else { 0.0 };
-            let Rule { momentum, alpha, epsilon, .. } = self.rule;
-            let m = slot(&mut self.momentum, name, parameter, 0.0)?;
-            match self.rule.kind {
-                Kind::Sgd => {
-                    let step = update::SgdStep { rate, momentum, decay };
-                    update::sgd(parameter, m, gradient, step)?;
-                }
-                Kind::RmspropTf => {
-                    let v = slot(&mut self.square, name, parameter, 1.0)?;
-                    let step = update::RmspropStep { rate, momentum, alpha, epsilon, decay };
-                    update::rmsprop(parameter, m, v, gradient, step)?;
-                }
-                Kind::Adamw => {
-                    let v = slot(&mut self.square, name, parameter, 0.0)?;
-                    let step = update::AdamWStep {
-                        beta1: momentum,
-                        beta2: alpha,
-                        rate: rate / (1.0 - momentum.powf(self.steps as f64)),
-                        correction: (1.0 - alpha.powf(self.steps as f64)).sqrt().recip(),
-                        epsilon,
-                        keep: 1.0 - rate * decay,
-                    };
-                    update::adamw(parameter, m, v, gradient, step)?;
-                }
+        let Rule { kind, momentum, alpha, epsilon, weight_decay } = self.rule;
+        for Gradient { name, parameter, .. } in gradients {
+            ensure(&mut self.momentum, name, parameter, 0.0)?;
+            match kind {
+                Kind::Sgd => {}
+                Kind::RmspropTf => ensure(&mut self.square, name, parameter, 1.0)?,
+                Kind::Adamw => ensure(&mut self.square, name, parameter, 0.0)?,
             }
         }
-        Ok(())
+        let decay = |parameter: &Var| if parameter.rank() > 1 { weight_decay } else { 0.0 };
+        match kind {
+            Kind::Sgd => {
+                let step = update::SgdStep { rate, momentum, decay: weight_decay };
+                update::sgd_each(&self.with_momentum(gradients, decay)?, step)
+            }
+            Kind::RmspropTf => {
+                let step = RmspropStep { rate, momentum, alpha, epsilon, decay: weight_decay };
+                update::rmsprop_each(&self.with_moments(gradients, decay)?, step)
+            }
+            Kind::Adamw => {
+                let step = update::AdamWStep {
+                    beta1: momentum,
+                    beta2: alpha,
+                    rate: rate / (1.0 - momentum.powf(self.steps as f64)),
+                    correction: (1.0 - alpha.powf(self.steps as f64)).sqrt().recip(),
+                    epsilon,
+                    keep: 1.0,
+                };
+                let keep = |parameter: &Var| 1.0 - rate * decay(parameter);
+                update::adamw_each(&self.with_moments(gradients, keep)?, step)
+            }
+        }
+    }
+
+    /// The parameters with their momentum.
+    fn with_momentum<'a>(
+        &'a self,
+        gradients: &'a [Gradient<'_>],
+        own: impl Fn(&Var) -> f64,
+    ) -> Result<Vec<Item<'a, 2>>> {
+        let item = |Gradient { name, parameter, gradient }: &'a Gradient<'_>| {
+            let targets = [parameter.as_tensor(), slot(&self.momentum, name)?];
+            Ok(Item { targets, source: gradient, own: own(parameter) })
+        };
+        gradients.iter().map(item).collect()
+    }
+
+    /// The parameters with both their moments.
+    fn with_moments<'a>(
+        &'a self,
+        gradients: &'a [Gradient<'_>],
+        own: impl Fn(&Var) -> f64,
+    ) -> Result<Vec<Item<'a, 3>>> {
+        let item = |Gradient { name, parameter, gradient }: &'a Gradient<'_>| {
+            let state = [slot(&self.momentum, name)?, slot(&self.square, name)?];
+            let targets = [parameter.as_tensor(), state[0], state[1]];
+            Ok(Item { targets, source: gradient, own: own(parameter) })
+        };
+        gradients.iter().map(item).collect()
     }
 
     /// The state, for a checkpoint.
@@ -120,16 +150,21 @@ impl Optimizer {
     }
 }
 
-fn slot<'a>(
-    slots: &'a mut BTreeMap<String, Tensor>,
+/// Starts a parameter's state, unless it has one.
+fn ensure(
+    slots: &mut BTreeMap<String, Tensor>,
     name: &str,
     parameter: &Var,
     start: f64,
-) -> Result<&'a Tensor> {
+) -> Result<()> {
     if !slots.contains_key(name) {
         let values = Tensor::ones(parameter.shape(), parameter.dtype(), parameter.device())?;
         slots.insert(name.to_owned(), values.affine(start, 0.0)?);
     }
+    Ok(())
+}
+
+fn slot<'a>(slots: &'a BTreeMap<String, Tensor>, name: &str) -> Result<&'a Tensor> {
     match slots.get(name) {
         Some(slot) => Ok(slot),
         None => candle_core::bail!("optimizer state of {name} is missing"),
@@ -171,12 +206,9 @@ pub fn gradients<'a>(
 /// # Errors
 /// When a gradient cannot be read.
 pub fn non_finite<'a>(gradients: &[Gradient<'a>]) -> Result<Option<&'a str>> {
-    for g in gradients {
-        if !is_finite(&g.gradient)? {
-            return Ok(Some(g.name));
-        }
-    }
-    Ok(None)
+    let tensors: Vec<&Tensor> = gradients.iter().map(|g| &g.gradient).collect();
+    let first = first_non_finite(&tensors)?;
+    Ok(first.and_then(|place| gradients.get(place)).map(|g| g.name))
 }
 
 /// The Euclidean norm of all gradients together.
@@ -184,11 +216,8 @@ pub fn non_finite<'a>(gradients: &[Gradient<'a>]) -> Result<Option<&'a str>> {
 /// # Errors
 /// When a gradient cannot be read.
 pub fn norm(gradients: &[Gradient<'_>]) -> Result<f64> {
-    let mut squares = 0.0;
-    for g in gradients {
-        squares += dot(&g.gradient, &g.gradient)?;
-    }
-    Ok(squares.sqrt())
+    let pairs = gradients.iter().map(|g| (&g.gradient, &g.gradient));
+    Ok(dot_all(pairs)?.sqrt())
 }
 
 /// Scales all gradients so that their common norm is at most `limit`; returns the norm before.
@@ -215,10 +244,29 @@ pub fn dot(a: &Tensor, b: &Tensor) -> Result<f64> {
     if a.dims() != b.dims() {
         candle_core::bail!("inner product of {:?} and {:?}", a.dims(), b.dims());
     }
-    let values = |t: &Tensor| -> Result<Vec<f64>> {
-        t.to_dtype(candle_core::DType::F64)?.flatten_all()?.to_vec1()
-    };
+    let values =
+        |t: &Tensor| -> Result<Vec<f64>> { t.to_dtype(DType::F64)?.flatten_all()?.to_vec1() };
     Ok(values(a)?.iter().zip(values(b)?).map(|(a, b)| a * b).sum())
+}
+
+/// The sum of the inner products of pairs. On another device than the CPU it is taken there, and waited for once.
+///
+/// # Errors
+/// When the shapes of a pair differ.
+pub fn dot_all<'a>(pairs: impl IntoIterator<Item = (&'a Tensor, &'a Tensor)>) -> Result<f64> {
+    let (mut here, mut there) = (0.0, Vec::new());
+    for (a, b) in pairs {
+        if a.device().is_cpu() {
+            here += dot(a, b)?;
+        } else {
+            let product = (a.to_dtype(DType::F64)? * b.to_dtype(DType::F64)?)?;
+            there.push(product.sum_all()?);
+        }
+    }
+    if there.is_empty() {
+        return Ok(here);
+    }
+    Ok(here + Tensor::stack(&there, 0)?.sum_all()?.to_scalar::<f64>()?)
 }
 
 #[cfg(test)]

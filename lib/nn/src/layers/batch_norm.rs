@@ -1,7 +1,7 @@
 //! Batch normalisation fused with the activation that follows it.
 
 use super::{Pass, Statistics};
-use crate::ops::batch_norm::{self, batch_norm, normalise};
+use crate::ops::batch_norm::{self, Running, Seen, moving, normalise};
 use crate::weights::{Builder, Init};
 use candle_core::{DType, Result, Tensor, Var};
 use cream_arch::Activation;
@@ -42,17 +42,23 @@ impl BatchNorm {
             let (mean, var) = (self.running_mean.as_tensor(), self.running_var.as_tensor());
             return normalise(x, &weight, &bias, mean, var, pass.epsilon, self.activation);
         }
-        let (y, batch) = batch_norm(x, &weight, &bias, pass.epsilon, self.activation)?;
-        self.observe(&batch, pass)?;
+        let running = momentum(pass).map(|momentum| Running {
+            mean: self.running_mean.as_detached_tensor(),
+            variance: self.running_var.as_detached_tensor(),
+            momentum,
+        });
+        let (y, batch) = moving(x, &weight, &bias, pass.epsilon, self.activation, running)?;
+        if let Seen::Host(batch) = &batch {
+            self.observe(batch, pass)?;
+        }
         Ok(y)
     }
 
     /// Moves the running statistics towards those of a batch, as the pass says.
     pub(crate) fn observe(&self, batch: &batch_norm::Statistics, pass: &Pass) -> Result<()> {
-        match pass.statistics {
-            Statistics::Update => self.update(batch, pass.momentum),
-            Statistics::Average { seen } => self.update(batch, 1.0 / (seen as f64 + 1.0)),
-            Statistics::Running | Statistics::Batch => Ok(()),
+        match momentum(pass) {
+            Some(momentum) => self.update(batch, momentum),
+            None => Ok(()),
         }
     }
 
@@ -72,5 +78,14 @@ impl BatchNorm {
             running.set(&mixed.to_dtype(running.dtype())?)?;
         }
         Ok(())
+    }
+}
+
+/// The share that a batch's statistics have in the running ones; none where those stay as they are.
+fn momentum(pass: &Pass) -> Option<f64> {
+    match pass.statistics {
+        Statistics::Update => Some(pass.momentum),
+        Statistics::Average { seen } => Some(1.0 / (seen as f64 + 1.0)),
+        Statistics::Running | Statistics::Batch => None,
     }
 }

@@ -121,6 +121,12 @@ fn head(batch: usize) -> Vec<Case> {
     cases
 }
 
+/// The update of all tensors but the last, by the last.
+fn item<const N: usize>(tensors: &[Tensor], own: f64) -> update::Item<'_, N> {
+    let targets = std::array::from_fn(|n| &tensors[n]);
+    update::Item { targets, source: &tensors[N], own }
+}
+
 /// Updates in place of all tensors but the last. Constants are such that nothing grows.
 fn updates() -> Vec<Case> {
     let update = |name: &str, tensors: usize, op: fn(&[Tensor]) -> Result<()>| {
@@ -130,20 +136,20 @@ fn updates() -> Vec<Case> {
     let mut cases = vec![
         update("sgd", 3, |t| {
             let step = update::SgdStep { rate: 0.0, momentum: 0.9, decay: 1e-4 };
-            update::sgd(&t[0], &t[1], &t[2], step)
+            update::sgd_each(&[item(t, 1e-4)], step)
         }),
         update("rmsprop", 4, |t| {
             let (rate, momentum, alpha, epsilon, decay) = (0.0, 0.9, 0.9, 1e-3, 1e-5);
             let step = update::RmspropStep { rate, momentum, alpha, epsilon, decay };
-            update::rmsprop(&t[0], &t[1], &t[2], &t[3], step)
+            update::rmsprop_each(&[item(t, decay)], step)
         }),
         update("adamw", 4, |t| {
             let (beta1, beta2, rate, correction) = (0.9, 0.999, 0.0, 1.0);
             let step =
                 update::AdamWStep { beta1, beta2, rate, correction, epsilon: 1e-8, keep: 1.0 };
-            update::adamw(&t[0], &t[1], &t[2], &t[3], step)
+            update::adamw_each(&[item(t, 1.0)], step)
         }),
-        update("average", 2, |t| update::average(&t[0], &t[1], 0.999)),
+        update("average", 2, |t| update::average_each(&[item(t, 0.0)], 0.999)),
     ];
     let inputs = [vec![PARAMETERS]];
     cases.push(one(format!("is finite of {PARAMETERS}"), inputs, Work::of(PARAMETERS), |t| {

@@ -11,6 +11,8 @@
 //! cheaper than storing it.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
@@ -18,6 +20,8 @@ mod tests;
 
 use super::activation::with_activation;
 use super::element::{Element, dispatch, dtype_of, slice, with_slice, wrap};
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Tensor};
 use cream_arch::Activation;
 use std::sync::{Arc, OnceLock};
@@ -37,6 +41,32 @@ pub struct Statistics {
     pub rows: usize,
 }
 
+/// The statistics of a batch, where it is.
+#[derive(Clone, Debug)]
+pub enum Seen {
+    /// On the CPU.
+    Host(Statistics),
+    /// On another device, where the running statistics have been moved already: nothing waits for them.
+    Device {
+        /// Mean `[C]`, in f32.
+        mean: Tensor,
+        /// Biased variance `[C]`, in f32.
+        variance: Tensor,
+    },
+}
+
+/// Running statistics `[C]` that a batch moves: `running = (1 - momentum) * running + momentum * batch`, the variance
+/// unbiased.
+#[derive(Clone, Debug)]
+pub struct Running {
+    /// The mean.
+    pub mean: Tensor,
+    /// The variance.
+    pub variance: Tensor,
+    /// The batch's share.
+    pub momentum: f64,
+}
+
 /// Normalises `x` `[..., C]` with its own statistics, scales and shifts with `weight` and `bias` `[C]`,
 /// and applies `activation`. Returns the output, shaped as `x`, and the statistics.
 ///
@@ -49,13 +79,28 @@ pub fn batch_norm(
     bias: &Tensor,
     epsilon: f64,
     activation: Activation,
-) -> Result<(Tensor, Statistics)> {
+) -> Result<(Tensor, Seen)> {
+    moving(x, weight, bias, epsilon, activation, None)
+}
+
+/// The same, which on another device than the CPU moves `running` too. On the CPU its caller does, with what was seen.
+///
+/// # Errors
+/// As for [`batch_norm`].
+pub(crate) fn moving(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    epsilon: f64,
+    activation: Activation,
+    running: Option<Running>,
+) -> Result<(Tensor, Seen)> {
     check_channels(x, &[weight, bias])?;
-    let statistics = Arc::new(OnceLock::new());
-    let op = BatchNorm { epsilon, activation, statistics: statistics.clone() };
+    let seen = Arc::new(OnceLock::new());
+    let op = BatchNorm { epsilon, activation, running, seen: seen.clone() };
     let y = x.apply_op3(weight, bias, op)?;
-    match statistics.get() {
-        Some(statistics) => Ok((y, statistics.clone())),
+    match seen.get() {
+        Some(seen) => Ok((y, seen.clone())),
         None => candle_core::bail!("{NAME}: the forward pass left no statistics"),
     }
 }
@@ -74,6 +119,10 @@ pub fn normalise(
     activation: Activation,
 ) -> Result<Tensor> {
     check_channels(x, &[weight, bias, mean, variance])?;
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        return cuda::given(x, [mean, variance, weight, bias], epsilon, activation);
+    }
     let [weight, bias, mean, variance] = [weight, bias, mean, variance].map(channel_values);
     let scale = scales(&weight?, &variance?, epsilon);
     x.apply_op1_no_bwd(&Normalise { mean: mean?, scale, bias: bias?, activation })
@@ -101,10 +150,18 @@ fn scales(weight: &[f64], variance: &[f64], epsilon: f64) -> Vec<f64> {
     weight.iter().zip(variance).map(|(w, v)| w / (v + epsilon).sqrt()).collect()
 }
 
+fn too_few_rows<R>() -> Result<R> {
+    candle_core::bail!(
+        "{NAME} in training needs more than one value per channel; use a larger batch or image"
+    )
+}
+
 struct BatchNorm {
     epsilon: f64,
     activation: Activation,
-    statistics: Arc<OnceLock<Statistics>>,
+    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "the CPU's caller moves them"))]
+    running: Option<Running>,
+    seen: Arc<OnceLock<Seen>>,
 }
 
 impl CustomOp3 for BatchNorm {
@@ -127,14 +184,29 @@ impl CustomOp3 for BatchNorm {
             let weight = widen(slice::<T>(weight, weight_layout, NAME)?);
             let bias = widen(slice::<T>(bias, bias_layout, NAME)?);
             if x.len() / channels < 2 {
-                candle_core::bail!("{NAME} in training needs more than one value per channel; use a larger batch or image");
+                return too_few_rows();
             }
-            let s = self.statistics.get_or_init(|| cpu::statistics(x, channels));
+            let s = cpu::statistics(x, channels);
             let scale = scales(&weight, &s.variance, self.epsilon);
             let y = with_activation!(self.activation, F => cpu::normalise::<T, F>(x, &s.mean, &scale, &bias));
+            // A second pass through one operation would be on the same batch.
+            _ = self.seen.set(Seen::Host(s));
             wrap(y)
         });
         Ok((storage, x_layout.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+        bias: &CudaStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        cuda::forward(self, (x, x_layout), (weight, weight_layout), (bias, bias_layout))
     }
 
     fn bwd(
@@ -145,7 +217,13 @@ impl CustomOp3 for BatchNorm {
         _: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let Some(statistics) = self.statistics.get() else {
+        #[cfg(feature = "cuda")]
+        if let Some(Seen::Device { mean, variance }) = self.seen.get() {
+            let tensors = [x, weight, bias, &dy.contiguous()?];
+            let (dx, dweight, dbias) = cuda::backward(self, tensors, (mean, variance))?;
+            return Ok((Some(dx), Some(dweight), Some(dbias)));
+        }
+        let Some(Seen::Host(statistics)) = self.seen.get() else {
             candle_core::bail!("{NAME}: a backward pass without its forward pass");
         };
         let dy = dy.contiguous()?;

@@ -1,9 +1,14 @@
 //! A bias and an activation on rows: `y[m,c] = f(x[m,c] + b[c])`; `dx = dy * f'(x + b)`, `db = sum over m of dx`.
 
+#[cfg(feature = "cuda")]
+mod cuda;
+
 use super::activation::{Function, with_activation};
 use super::element::{dispatch, dtype_of, slice, with_slice, wrap};
 use super::lanes::Lanes;
 use super::threads::{fill_rows, rows_per_piece};
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use cream_arch::Activation;
 
@@ -43,6 +48,17 @@ impl CustomOp2 for BiasActivation {
         Ok((storage, x_layout.shape().clone()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        bias: &CudaStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        cuda::forward(self.activation, (x, x_layout), (bias, bias_layout))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -51,6 +67,11 @@ impl CustomOp2 for BiasActivation {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if dy.device().is_cuda() {
+            let (dx, db) = cuda::backward(self.activation, x, bias, &dy)?;
+            return Ok((Some(dx), Some(db)));
+        }
         let (dx, db) = dispatch!(x.dtype(), NAME, T => with_slice::<T, _>(&dy, NAME, |dy| {
             with_slice::<T, _>(x, NAME, |x| with_slice::<T, _>(bias, NAME, |bias| {
                 let (dx, db) = with_activation!(self.activation, F => backward::<T, F>(x, bias, dy));

@@ -7,7 +7,12 @@
 //! It is linear in the target, so smoothed labels (Szegedy et al., 2016, section 7), a teacher's soft
 //! labels and any mixture of the two are one operator with one target.
 
+#[cfg(feature = "cuda")]
+mod cuda;
+
 use super::element::{Element, dispatch, dtype_of, slice, with_slice, wrap};
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 const NAME: &str = "cross-entropy";
@@ -47,6 +52,17 @@ impl CustomOp2 for CrossEntropy {
         Ok((storage, ().into()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        z: &CudaStorage,
+        z_layout: &Layout,
+        target: &CudaStorage,
+        target_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        cuda::forward((z, z_layout), (target, target_layout))
+    }
+
     fn bwd(
         &self,
         z: &Tensor,
@@ -54,6 +70,10 @@ impl CustomOp2 for CrossEntropy {
         _: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        #[cfg(feature = "cuda")]
+        if z.device().is_cuda() {
+            return Ok((Some(cuda::backward(z, target, &dy.contiguous()?)?), None));
+        }
         let classes = z.dim(1)?;
         let dy = dy.to_dtype(candle_core::DType::F64)?.to_scalar::<f64>()?;
         dispatch!(z.dtype(), NAME, T => with_slice::<T, _>(z, NAME, |zs| {

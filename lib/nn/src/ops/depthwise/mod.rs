@@ -6,6 +6,8 @@
 //! Gradients: dx gathers `dy * w` over the windows that saw a pixel, dw sums `dy * x` over all windows.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
@@ -13,6 +15,8 @@ mod tests;
 
 use super::element::{dispatch, dtype_of, slice, with_slice, wrap};
 use super::window::Window;
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 const NAME: &str = "depthwise convolution";
@@ -60,6 +64,17 @@ impl CustomOp2 for Depthwise {
         Ok((storage, shape))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        cuda::forward(&self.window, (x, x_layout), (weight, weight_layout))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -68,6 +83,12 @@ impl CustomOp2 for Depthwise {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if dy.device().is_cuda() {
+            let dx = x.track_op().then(|| cuda::input_gradient(&self.window, x, weight, &dy));
+            let dw = weight.track_op().then(|| cuda::weight_gradient(&self.window, x, weight, &dy));
+            return Ok((dx.transpose()?, dw.transpose()?));
+        }
         let (channels, device) = (x.dim(3)?, x.device());
         dispatch!(x.dtype(), NAME, T => with_slice::<T, _>(&dy, NAME, |dy| {
             let dx = if x.track_op() {

@@ -1,23 +1,39 @@
 //! Whether all elements of a tensor are finite numbers: one pass, no temporaries.
 
+#[cfg(feature = "cuda")]
+mod cuda;
+
 use super::element::{Element, dispatch, with_slice};
 use super::threads::{map_pieces, rows_per_piece};
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 /// Whether no element is infinite or NaN.
 ///
 /// # Errors
 /// When the tensor cannot be read.
 pub fn is_finite(tensor: &Tensor) -> Result<bool> {
-    if !matches!(tensor.device(), Device::Cpu) {
-        // A product with zero is zero for finite numbers only.
-        let zero = tensor.affine(0.0, 0.0)?.sum_all()?.to_dtype(DType::F64)?;
-        return Ok(zero.to_scalar::<f64>()? == 0.0);
+    Ok(first_non_finite(&[tensor])?.is_none())
+}
+
+/// The place of the first tensor with an element that is infinite or NaN. On CUDA this waits for the device, once.
+///
+/// # Errors
+/// When a tensor cannot be read.
+pub fn first_non_finite(tensors: &[&Tensor]) -> Result<Option<usize>> {
+    #[cfg(feature = "cuda")]
+    if let Some(device) = tensors.iter().find_map(|tensor| tensor.device().as_cuda_device().ok()) {
+        return cuda::first_non_finite(tensors, device);
     }
-    let tensor = tensor.contiguous()?;
-    dispatch!(tensor.dtype(), "is_finite", T => {
-        with_slice(&tensor, "is_finite", |values| Ok(all_finite::<T>(values)))
-    })
+    for (place, tensor) in tensors.iter().enumerate() {
+        let tensor = tensor.contiguous()?;
+        let finite = dispatch!(tensor.dtype(), "is_finite", T => {
+            with_slice(&tensor, "is_finite", |values| Ok(all_finite::<T>(values)))
+        })?;
+        if !finite {
+            return Ok(Some(place));
+        }
+    }
+    Ok(None)
 }
 
 fn all_finite<T: Element>(values: &[T]) -> bool {
@@ -31,6 +47,7 @@ fn all_finite<T: Element>(values: &[T]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::{DType, Device};
 
     #[test]
     fn one_element_anywhere_decides() {
@@ -46,7 +63,10 @@ mod tests {
                         let mut values = plain.clone();
                         let Some(value) = values.get_mut(at) else { continue };
                         *value = bad;
-                        assert!(!is_finite(&tensor(&values)).unwrap(), "{bad} at {at} of {n}");
+                        let (good, bad) = (tensor(&plain), tensor(&values));
+                        assert!(!is_finite(&bad).unwrap(), "{bad} at {at} of {n}");
+                        let first = first_non_finite(&[&good, &bad, &good, &bad]).unwrap();
+                        assert_eq!(first, Some(1));
                     }
                 }
             }

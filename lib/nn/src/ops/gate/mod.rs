@@ -2,8 +2,13 @@
 //!
 //! Gradients: `dx = dy * g(s)`, `ds = g'(s) * sum over h,w of dy * x`.
 
+#[cfg(feature = "cuda")]
+mod cuda;
+
 use super::element::{Element, dispatch, dtype_of, slice, with_slice, wrap};
 use super::threads::{fill_rows, map_pieces, rows_per_piece};
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use cream_arch::Gate;
 
@@ -66,6 +71,17 @@ impl CustomOp2 for SqueezeExciteGate {
         Ok((storage, x_layout.shape().clone()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        s: &CudaStorage,
+        s_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        cuda::forward(self.kind, (x, x_layout), (s, s_layout))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -75,6 +91,11 @@ impl CustomOp2 for SqueezeExciteGate {
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let (_, h, w, c) = x.dims4()?;
         let dy = dy.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if dy.device().is_cuda() {
+            let (dx, ds) = cuda::backward(self.kind, x, s, &dy)?;
+            return Ok((Some(dx), Some(ds)));
+        }
         dispatch!(x.dtype(), NAME, T => with_slice::<T, _>(&dy, NAME, |dy| {
             let (gates, slopes) = with_slice::<T, _>(s, NAME, |s| {
                 Ok((gates(s, self.kind), s.iter().map(|&s| slope(self.kind, s)).collect::<Vec<T>>()))

@@ -3,9 +3,14 @@
 //! Row (n, i, j) of the result holds `x[n, i*s + a - top, j*s + b - left, c]` for all a, b, c, zeros outside the
 //! image. The gradient adds every entry back to the pixel that it came from.
 
+#[cfg(feature = "cuda")]
+mod cuda;
+
 use super::element::{Element, dispatch, dtype_of, slice, with_slice, wrap};
 use super::threads::{fill_rows, rows_per_piece};
 use super::window::Window;
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 const NAME: &str = "patches";
@@ -41,12 +46,21 @@ impl CustomOp1 for Patches {
         Ok((storage, shape))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        cuda::forward(&self.window, x, layout)
+    }
+
     fn bwd(&self, x: &Tensor, _: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         if !x.track_op() {
             return Ok(None);
         }
         let channels = x.dim(3)?;
         let dy = dy.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if dy.device().is_cuda() {
+            return Ok(Some(cuda::backward(&self.window, x, &dy)?));
+        }
         dispatch!(x.dtype(), NAME, T => with_slice::<T, _>(&dy, NAME, |dy| {
             let dx = backward(dy, &self.window, channels);
             Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))

@@ -1,7 +1,12 @@
 //! Global average pooling: `y[n,c] = mean over h,w of x[n,h,w,c]`, whose gradient spreads evenly.
 
+#[cfg(feature = "cuda")]
+mod cuda;
+
 use super::element::{Element, dispatch, dtype_of, slice, with_slice, wrap};
 use super::threads::{fill_rows, map_pieces, rows_per_piece};
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 const NAME: &str = "global average pool";
@@ -30,9 +35,18 @@ impl CustomOp1 for GlobalAverage {
         Ok((storage, (n, c).into()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        cuda::forward(x, layout)
+    }
+
     fn bwd(&self, x: &Tensor, _: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let (_, h, w, c) = x.dims4()?;
         let dy = dy.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if dy.device().is_cuda() {
+            return Ok(Some(cuda::backward(x, &dy)?));
+        }
         dispatch!(x.dtype(), NAME, T => with_slice::<T, _>(&dy, NAME, |dy| {
             Ok(Some(Tensor::from_vec(backward(dy, h * w, c), x.shape(), x.device())?))
         }))

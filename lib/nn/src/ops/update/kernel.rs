@@ -33,17 +33,6 @@ pub(super) fn update<const N: usize>(
     source: &Tensor,
     rule: &impl Rule<N>,
 ) -> Result<()> {
-    for target in targets {
-        if target.dims() != source.dims() || target.dtype() != source.dtype() {
-            candle_core::bail!(
-                "{name}: {:?} {:?} to update from {:?} {:?}",
-                target.dtype(),
-                target.dims(),
-                source.dtype(),
-                source.dims()
-            );
-        }
-    }
     dispatch!(source.dtype(), name, T => with_slice::<T, _>(source, name, |source| {
         let run = |targets: Vec<&mut [T]>| match <[&mut [T]; N]>::try_from(targets) {
             Ok(targets) => {

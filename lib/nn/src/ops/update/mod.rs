@@ -4,6 +4,8 @@
 //! In the formulas g is the gradient with the coupled weight decay, g = dL/dp + decay * p, where a step has one. All
 //! tensors of one update are different ones of the same shape and dtype, and contiguous; anything else is an error.
 
+#[cfg(feature = "cuda")]
+mod cuda;
 mod kernel;
 #[cfg(test)]
 mod tests;
@@ -93,42 +95,100 @@ impl Rule<3> for AdamWStep {
     }
 }
 
-/// A step of SGD on a parameter with its momentum buffer.
+/// One of the updates that are made together: the tensors that change, with the parameter first, and the one that they
+/// change by.
+#[derive(Clone, Copy, Debug)]
+pub struct Item<'a, const N: usize> {
+    /// Those that change.
+    pub targets: [&'a Tensor; N],
+    /// The gradient, a direction or new values.
+    pub source: &'a Tensor,
+    /// What this one has of its own: its weight decay, or what AdamW's step keeps of it.
+    pub own: f64,
+}
+
+/// Steps of SGD, each on a parameter with its momentum buffer, with its own weight decay for the step's.
 ///
 /// # Errors
 /// As this module says.
-pub fn sgd(p: &Tensor, m: &Tensor, grad: &Tensor, step: SgdStep) -> Result<()> {
-    update("sgd", [p, m], grad, &step)
+pub fn sgd_each(items: &[Item<'_, 2>], step: SgdStep) -> Result<()> {
+    let constants = [step.rate, step.momentum];
+    each("sgd", items, &constants, |decay| SgdStep { decay, ..step })
 }
 
-/// A step of RMSProp on a parameter with its buffer and mean square.
+/// Steps of RMSProp, each on a parameter with its buffer and mean square, with its own weight decay for the step's.
 ///
 /// # Errors
 /// As this module says.
-pub fn rmsprop(p: &Tensor, m: &Tensor, v: &Tensor, grad: &Tensor, step: RmspropStep) -> Result<()> {
-    update("rmsprop", [p, m, v], grad, &step)
+pub fn rmsprop_each(items: &[Item<'_, 3>], step: RmspropStep) -> Result<()> {
+    let constants = [step.rate, step.momentum, 1.0 - step.alpha, step.epsilon];
+    each("rmsprop", items, &constants, |decay| RmspropStep { decay, ..step })
 }
 
-/// A step of AdamW on a parameter with its moments.
+/// Steps of AdamW, each on a parameter with its moments, with what is kept of it for the step's.
 ///
 /// # Errors
 /// As this module says.
-pub fn adamw(p: &Tensor, m: &Tensor, v: &Tensor, grad: &Tensor, step: AdamWStep) -> Result<()> {
-    update("adamw", [p, m, v], grad, &step)
+pub fn adamw_each(items: &[Item<'_, 3>], step: AdamWStep) -> Result<()> {
+    let AdamWStep { rate, beta1, beta2, correction, epsilon, .. } = step;
+    let constants = [rate, beta1, 1.0 - beta1, beta2, 1.0 - beta2, correction, epsilon];
+    each("adamw", items, &constants, |keep| AdamWStep { keep, ..step })
 }
 
-/// A step along a direction: `p = p - rate * d`.
+/// Steps along directions: `p = p - rate * d`.
+///
+/// # Errors
+/// As this module says.
+pub fn step_each(items: &[Item<'_, 1>], rate: f64) -> Result<()> {
+    each("blend", items, &[1.0, -rate], |_| Scale { keep: 1.0, take: -rate })
+}
+
+/// Exponential moving averages, of weights or of gradients: `m = keep * m + (1 - keep) * value`.
+///
+/// # Errors
+/// As this module says.
+pub fn average_each(items: &[Item<'_, 1>], keep: f64) -> Result<()> {
+    each("blend", items, &[keep, 1.0 - keep], |_| Scale { keep, take: 1.0 - keep })
+}
+
+/// [`step_each`] of one parameter.
 ///
 /// # Errors
 /// As this module says.
 pub fn step(p: &Tensor, d: &Tensor, rate: f64) -> Result<()> {
-    update("step", [p], d, &Scale { keep: 1.0, take: -rate })
+    step_each(&[Item { targets: [p], source: d, own: 0.0 }], rate)
 }
 
-/// An exponential moving average, of weights or of gradients: `m = keep * m + (1 - keep) * value`.
-///
-/// # Errors
-/// As this module says.
-pub fn average(m: &Tensor, value: &Tensor, keep: f64) -> Result<()> {
-    update("average", [m], value, &Scale { keep, take: 1.0 - keep })
+/// One rule on all items: on CUDA in few launches, with `constants` as the kernel of this name takes them.
+fn each<const N: usize, R: Rule<N>>(
+    name: &'static str,
+    items: &[Item<'_, N>],
+    constants: &[f64],
+    rule: impl Fn(f64) -> R,
+) -> Result<()> {
+    for item in items {
+        check(name, item)?;
+    }
+    #[cfg(feature = "cuda")]
+    if items.first().is_some_and(|item| item.source.device().is_cuda()) {
+        return cuda::each(name, items, constants);
+    }
+    let _ = constants;
+    items.iter().try_for_each(|item| update(name, item.targets, item.source, &rule(item.own)))
+}
+
+fn check<const N: usize>(name: &str, item: &Item<'_, N>) -> Result<()> {
+    let source = item.source;
+    for target in item.targets {
+        if target.dims() != source.dims() || target.dtype() != source.dtype() {
+            candle_core::bail!(
+                "{name}: {:?} {:?} to update from {:?} {:?}",
+                target.dtype(),
+                target.dims(),
+                source.dtype(),
+                source.dims()
+            );
+        }
+    }
+    Ok(())
 }

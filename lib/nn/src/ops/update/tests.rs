@@ -28,11 +28,15 @@ fn check<const COUNT: usize>(
     }
 }
 
+fn item<'a, const N: usize>(targets: &'a [Tensor; N], source: &'a Tensor, own: f64) -> Item<'a, N> {
+    Item { targets: targets.each_ref(), source, own }
+}
+
 #[test]
 fn sgd_with_nesterov_momentum() {
     let step = SgdStep { rate: 0.1, momentum: 0.9, decay: 0.01 };
     check(
-        |[p, m], g| sgd(p, m, g, step),
+        |targets, source| sgd_each(&[item(targets, source, 0.01)], step),
         |[p, m], g| {
             let buffer = 0.9 * m + g + 0.01 * p;
             [p - 0.1 * (g + 0.01 * p + 0.9 * buffer), buffer]
@@ -44,7 +48,7 @@ fn sgd_with_nesterov_momentum() {
 fn rmsprop_of_tensorflow() {
     let step = RmspropStep { rate: 0.1, momentum: 0.9, alpha: 0.9, epsilon: 1e-3, decay: 0.01 };
     check(
-        |[p, m, v], g| rmsprop(p, m, v, g, step),
+        |targets, source| rmsprop_each(&[item(targets, source, 0.01)], step),
         |[p, m, v], g| {
             let g = g + 0.01 * p;
             let square = v + 0.1 * (g * g - v);
@@ -65,7 +69,7 @@ fn adamw_of_its_paper() {
         keep: 0.98,
     };
     check(
-        |[p, m, v], g| adamw(p, m, v, g, step),
+        |targets, source| adamw_each(&[item(targets, source, 0.98)], step),
         |[p, m, v], g| {
             let first = 0.9 * m + 0.1 * g;
             let second = 0.99 * v + 0.01 * g * g;
@@ -77,7 +81,10 @@ fn adamw_of_its_paper() {
 #[test]
 fn steps_and_averages() {
     check(|[p], d| step(p, d, 0.1), |[p], d| [p - 0.1 * d]);
-    check(|[m], v| average(m, v, 0.9), |[m], v| [0.9 * m + 0.1 * v]);
+    check(
+        |targets, source| average_each(&[item(targets, source, 0.0)], 0.9),
+        |[m], v| [0.9 * m + 0.1 * v],
+    );
 }
 
 #[test]
@@ -85,6 +92,9 @@ fn another_shape_or_type_is_refused() {
     let (a, b) = (tensor(&[1.0, 2.0], &[2], DType::F32), tensor(&[1.0], &[1], DType::F32));
     assert!(step(&a, &b, 0.1).is_err());
     let step = SgdStep { rate: 0.1, momentum: 0.9, decay: 0.0 };
-    assert!(sgd(&a, &tensor(&[1.0, 2.0], &[2], DType::F64), &a.copy().unwrap(), step).is_err());
-    assert!(sgd(&a, &b, &a.copy().unwrap(), step).is_err());
+    let (wide, grad) = (tensor(&[1.0, 2.0], &[2], DType::F64), a.copy().unwrap());
+    for other in [&wide, &b] {
+        let item = Item { targets: [&a, other], source: &grad, own: 0.0 };
+        assert!(sgd_each(&[item], step).is_err());
+    }
 }

@@ -1,0 +1,184 @@
+//! One launch of a kernel.
+
+use super::{CudaElement, Kernels, LAUNCHES};
+use crate::ops::window::Window;
+use candle_core::Result;
+use candle_core::cuda::{CudaDevice, WrapErr};
+use cudarc::driver::{DevicePtr, DevicePtrMut, DeviceRepr, LaunchConfig, PushKernelArg};
+use std::marker::PhantomData;
+use std::sync::atomic::Ordering;
+
+/// Channels of a block that walks down the rows of a matrix, and rows that it has at a time, as in device.cuh.
+const LANES: usize = 32;
+const LINES: usize = 8;
+
+/// A window as `Window` in window.cuh has it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+struct Geometry([i32; 8]);
+
+// SAFETY: plain numbers, in the layout of the kernels' struct.
+unsafe impl DeviceRepr for Geometry {}
+
+/// An argument of a kernel by value. Pointers are those of device memory.
+#[derive(Clone, Copy, Debug)]
+enum Argument {
+    Pointer(u64),
+    Int(i32),
+    Float(f32),
+    Window(Geometry),
+}
+
+/// A launch in the making: the arguments in their order, then [`Launch::over`].
+pub(crate) struct Launch<'a> {
+    device: &'a CudaDevice,
+    kernels: &'static Kernels,
+    function: String,
+    arguments: Vec<Argument>,
+    /// The memory that the pointers are to.
+    memory: PhantomData<&'a ()>,
+}
+
+impl<'a> Launch<'a> {
+    /// Of the function `name` for elements T.
+    pub(crate) fn new<T: CudaElement>(
+        device: &'a CudaDevice,
+        kernels: &'static Kernels,
+        name: &str,
+    ) -> Self {
+        let function = format!("{name}_{}", T::SUFFIX);
+        Self { device, kernels, function, arguments: Vec::with_capacity(16), memory: PhantomData }
+    }
+
+    fn push(mut self, argument: Argument) -> Self {
+        self.arguments.push(argument);
+        self
+    }
+
+    /// Memory that the kernel reads.
+    pub(crate) fn input<T>(self, memory: &'a impl DevicePtr<T>) -> Self {
+        let pointer = memory.device_ptr(&self.device.cuda_stream()).0;
+        self.push(Argument::Pointer(pointer))
+    }
+
+    /// Memory that the kernel writes.
+    pub(crate) fn output<T>(self, memory: &mut impl DevicePtrMut<T>) -> Self {
+        let pointer = memory.device_ptr_mut(&self.device.cuda_stream()).0;
+        self.push(Argument::Pointer(pointer))
+    }
+
+    /// Memory that the kernel is to leave alone.
+    pub(crate) fn none(self) -> Self {
+        self.push(Argument::Pointer(0))
+    }
+
+    /// A number of things.
+    ///
+    /// # Errors
+    /// When there are more than an `int` can count.
+    pub(crate) fn count(self, number: usize) -> Result<Self> {
+        let number = self.int(number)?;
+        Ok(self.push(Argument::Int(number)))
+    }
+
+    /// A constant.
+    pub(crate) fn float(self, number: f64) -> Self {
+        self.push(Argument::Float(number as f32))
+    }
+
+    /// A window.
+    ///
+    /// # Errors
+    /// As for [`Launch::count`].
+    pub(crate) fn window(self, w: &Window) -> Result<Self> {
+        let sides =
+            [w.kernel, w.stride, w.height, w.width, w.top, w.left, w.out_height, w.out_width];
+        let mut geometry = Geometry([0; 8]);
+        for (to, side) in geometry.0.iter_mut().zip(sides) {
+            *to = self.int(side)?;
+        }
+        Ok(self.push(Argument::Window(geometry)))
+    }
+
+    fn int(&self, number: usize) -> Result<i32> {
+        match i32::try_from(number) {
+            Ok(number) => Ok(number),
+            Err(_) => candle_core::bail!("{}: {number} is too large a dimension", self.function),
+        }
+    }
+
+    /// Puts the launch into the stream.
+    ///
+    /// # Errors
+    /// When the driver refuses the kernel or the launch.
+    ///
+    /// # Safety
+    /// The arguments must be those that the function declares, the memory as large as it takes it to be, and the grid one
+    /// that it is made for. Outputs must live until other work on the stream replaces them.
+    pub(crate) unsafe fn over(self, grid: Grid) -> Result<()> {
+        let Self { device, kernels, function, arguments, .. } = self;
+        let function = device.get_or_load_custom_func(&function, kernels.key, kernels.ptx)?;
+        let mut builder = function.builder();
+        for argument in &arguments {
+            match argument {
+                Argument::Pointer(pointer) => builder.arg(pointer),
+                Argument::Int(number) => builder.arg(number),
+                Argument::Float(number) => builder.arg(number),
+                Argument::Window(window) => builder.arg(window),
+            };
+        }
+        LAUNCHES.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { builder.launch(grid.config()?) }.w()?;
+        Ok(())
+    }
+}
+
+/// Blocks and threads of a launch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Grid {
+    /// Blocks along x, y and z.
+    pub(crate) blocks: [usize; 3],
+    /// Threads of a block along x and y.
+    pub(crate) threads: [usize; 2],
+    /// Bytes of shared memory that the launch sizes.
+    pub(crate) shared: usize,
+}
+
+impl Grid {
+    /// So many threads in a row, 256 to a block.
+    pub(crate) fn of_threads(threads: usize) -> Self {
+        const BLOCK: usize = 256;
+        Self { blocks: [threads.div_ceil(BLOCK), 1, 1], threads: [BLOCK, 1], shared: 0 }
+    }
+
+    /// Blocks of [`LANES`] channels across, and so many down.
+    pub(crate) fn of_columns(channels: usize, down: usize) -> Self {
+        Self { blocks: [channels.div_ceil(LANES), down, 1], threads: [LANES, LINES], shared: 0 }
+    }
+
+    /// Blocks of [`LANES`] channels down, and of as many pixels as a block has at a time across.
+    pub(crate) fn of_pixels(pixels: usize, channels: usize) -> Self {
+        let blocks = [pixels.div_ceil(LINES), channels.div_ceil(LANES), 1];
+        Self { blocks, threads: [LANES, LINES], shared: 0 }
+    }
+
+    pub(super) fn config(&self) -> Result<LaunchConfig> {
+        let number = |n: usize| match u32::try_from(n) {
+            Ok(n) if n > 0 => Ok(n),
+            _ => candle_core::bail!("a launch of {:?} blocks", self.blocks),
+        };
+        let [[x, y, z], [across, down, _]] = [self.blocks, [self.threads[0], self.threads[1], 1]];
+        Ok(LaunchConfig {
+            grid_dim: (number(x)?, number(y)?, number(z)?),
+            block_dim: (number(across)?, number(down)?, 1),
+            shared_mem_bytes: self.shared as u32,
+        })
+    }
+}
+
+/// Pieces that rows are cut into for a grid of about `blocks` blocks of [`LANES`] channels; a piece has rows enough to be
+/// worth a block's while. They depend on the shape alone, and so do the sums over them.
+pub(crate) fn pieces(rows: usize, channels: usize, blocks: usize) -> usize {
+    (blocks / channels.div_ceil(LANES)).min(rows.div_ceil(4 * LINES)).clamp(1, 65_535)
+}
