@@ -56,6 +56,10 @@ pub struct Args {
     #[arg(long, value_name = "DEVICE", default_value = "auto", conflicts_with = "operators")]
     pub device: String,
 
+    /// Of activations and products; parameters, statistics and the loss are f32
+    #[arg(long, value_enum, default_value_t = Precision::F32, conflicts_with = "operators")]
+    pub precision: Precision,
+
     /// Steps that are timed
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = at_least_one)]
     pub repeat: usize,
@@ -87,6 +91,28 @@ impl ModeName {
             Self::Train => &[Mode::Train],
             Self::Infer => &[Mode::Infer],
             Self::Both => &[Mode::Infer, Mode::Train],
+        }
+    }
+}
+
+/// What activations and products are computed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Precision {
+    /// Single precision
+    F32,
+    /// Single precision, with ten bits of each factor of a product (CUDA)
+    Tf32,
+    /// Half of its bits, with eight of precision (CUDA)
+    Bf16,
+}
+
+impl Precision {
+    /// As flags name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Tf32 => "tf32",
+            Self::Bf16 => "bf16",
         }
     }
 }

@@ -44,13 +44,13 @@ fn time(plan: &Plan, args: &Args) -> Result<(), Failure> {
     }
     let mut runs = Vec::new();
     for &mode in plan.mode.cases() {
-        runs.push(measure::run(plan, mode, &device).or_run()?);
+        runs.push(measure::run(plan, mode, (&device, args.precision)).or_run()?);
     }
     // After the runs: its buffers would count as theirs in the peak of memory.
     let machine = Machine::measure(&device).or_run()?;
     eprintln!("bench: this process reaches {machine}");
     for run in &runs {
-        let row = Row::new(plan, run, &machine);
+        let row = Row::new(plan, args.precision, run, &machine);
         write_stdout(if args.json { row.json() } else { row.line() })?;
     }
     Ok(())

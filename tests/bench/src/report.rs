@@ -3,7 +3,7 @@
 use cream_arch::Path;
 use serde::Serialize;
 
-use crate::args::{Mode, Plan};
+use crate::args::{Mode, Plan, Precision};
 use crate::machine::Machine;
 use crate::measure::Run;
 
@@ -12,6 +12,7 @@ use crate::measure::Run;
 pub struct Row<'a> {
     name: &'a str,
     mode: &'static str,
+    precision: &'static str,
     /// Pixels.
     size: usize,
     batch: usize,
@@ -37,7 +38,7 @@ pub struct Row<'a> {
 
 impl<'a> Row<'a> {
     /// The case of a plan that this run timed.
-    pub fn new(plan: &'a Plan, run: &'a Run, machine: &Machine) -> Self {
+    pub fn new(plan: &'a Plan, precision: Precision, run: &'a Run, machine: &Machine) -> Self {
         let (batch, seconds) = (plan.batch, run.seconds);
         let floor = run.work.floor(run.mode, batch, machine);
         Self {
@@ -46,6 +47,7 @@ impl<'a> Row<'a> {
                 Mode::Train => "train",
                 Mode::Infer => "infer",
             },
+            precision: precision.name(),
             size: plan.subject.size(),
             batch,
             threads: rayon::current_num_threads(),
@@ -68,9 +70,9 @@ impl<'a> Row<'a> {
         let peak = self.peak_mb.map_or("unknown".to_owned(), |mb| format!("{mb:.0} MB"));
         let launches =
             self.launches_per_step.map_or(String::new(), |n| format!("  launches {n:.0}"));
-        let Self { name, mode, size, batch, threads, .. } = self;
+        let Self { name, mode, precision, size, batch, threads, .. } = self;
         format!(
-            "{name:<20} {mode}  {size:>3} px  batch {batch:>3}  threads {threads}  \
+            "{name:<20} {mode}  {precision}  {size:>3} px  batch {batch:>3}  threads {threads}  \
              {:>8.1} images/s ({:.1} to {:.1})  {:>8.1} ms/step  floor {:>7.1} ms = {:>3.0} %  peak {peak}{launches}\n",
             self.images_per_s,
             self.images_per_s_low,

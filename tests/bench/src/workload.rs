@@ -10,6 +10,7 @@ use cream_train::KeyedInitialisation;
 use cream_train::optimizer::{Kind, Optimizer, Rule, gradients};
 use cream_train::targets::smoothed;
 
+use crate::args::Precision;
 use crate::subject::{CLASSES, Subject, Supernet};
 
 const SEED: u64 = 0;
@@ -24,7 +25,7 @@ const RULE: Rule =
 pub struct Workload<'a> {
     network: Network<'a>,
     optimizer: Optimizer,
-    /// `[N, H, W, 3]`.
+    /// `[N, H, W, 3]`, in the precision of all activations.
     images: Tensor,
     /// Smoothed labels `[N, classes]`.
     target: Tensor,
@@ -40,7 +41,11 @@ impl<'a> Workload<'a> {
     ///
     /// # Errors
     /// When the tensors cannot be allocated.
-    pub fn new(subject: &'a Subject, batch: usize, device: &Device) -> Result<Self> {
+    pub fn new(
+        subject: &'a Subject,
+        batch: usize,
+        (device, precision): (&Device, Precision),
+    ) -> Result<Self> {
         let mut init = KeyedInitialisation::new(SEED);
         let network = match subject {
             Subject::Child { architecture, .. } => {
@@ -58,10 +63,14 @@ impl<'a> Workload<'a> {
         let pixels = batch * size * size * 3;
         let pixels: Vec<f32> = (0..pixels).map(|_| normal(&mut rng) as f32).collect();
         let labels: Vec<u32> = (0..batch).map(|_| below(&mut rng, CLASSES as u64) as u32).collect();
+        let images = Tensor::from_vec(pixels, (batch, size, size, 3), device)?;
         Ok(Self {
             network,
             optimizer: Optimizer::new(RULE),
-            images: Tensor::from_vec(pixels, (batch, size, size, 3), device)?,
+            images: images.to_dtype(match precision {
+                Precision::F32 | Precision::Tf32 => DType::F32,
+                Precision::Bf16 => DType::BF16,
+            })?,
             target: smoothed(&labels, CLASSES, LABEL_SMOOTHING, DType::F32, device)?,
         })
     }
@@ -74,11 +83,11 @@ impl<'a> Workload<'a> {
         let pass = self.network.pass(Statistics::Update).with_gradients();
         let logits = self.network.forward(&self.images, step, &pass)?;
         let loss = cross_entropy(&logits, &self.target)?;
-        let value = loss.to_scalar::<f32>()?;
         let gradients = gradients(&mut pass.backward(&loss)?, self.network.parameters(step)?)?;
+        let value = loss.detach();
         drop((loss, logits));
         self.optimizer.step(&gradients, LEARNING_RATE)?;
-        Ok(value)
+        Ok(value.to_scalar::<f32>()?)
     }
 
     /// Forward with running statistics; returns the logits `[N, classes]`.
@@ -123,7 +132,7 @@ mod tests {
     #[test]
     fn training_lowers_the_loss_on_its_batch() {
         let subject = Subject::path("14", Some(32)).unwrap();
-        let mut workload = Workload::new(&subject, 4, &Device::Cpu).unwrap();
+        let mut workload = Workload::new(&subject, 4, (&Device::Cpu, Precision::F32)).unwrap();
         let losses: Vec<f32> = (0..8).map(|step| workload.train(step).unwrap()).collect();
         // A network that knows nothing gives every class 1 / 1000.
         assert!((losses[0] - 1000_f32.ln()).abs() < 1.0, "{losses:?}");
@@ -134,7 +143,7 @@ mod tests {
     #[test]
     fn a_step_of_a_supernet_trains_its_path_alone() {
         let subject = Subject::supernet(&[1, 1, 1, 1, 1], Some(32)).unwrap();
-        let mut workload = Workload::new(&subject, 2, &Device::Cpu).unwrap();
+        let mut workload = Workload::new(&subject, 2, (&Device::Cpu, Precision::F32)).unwrap();
         workload.train(0).unwrap();
         let (momentum, _, _) = workload.optimizer.state();
         let trained = workload.network.parameters(0).unwrap();

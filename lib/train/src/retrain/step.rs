@@ -77,13 +77,14 @@ impl Retraining<'_> {
             None => cross_entropy(&logits, &target)?,
             Some(teacher) => teacher.loss(&logits, &target, (batch, &images))?,
         };
+        let parameters = self.network.weights().parameters.iter();
+        let parameters = parameters.map(|(name, var)| (name.as_str(), var));
+        let gradients = gradients(&mut pass.backward(&loss)?, parameters)?;
+        // Only now, as it waits for the device to have come this far.
         let value = loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
         if !value.is_finite() {
             return Err(self.non_finite(&format!("the loss is {value}")));
         }
-        let parameters = self.network.weights().parameters.iter();
-        let parameters = parameters.map(|(name, var)| (name.as_str(), var));
-        let gradients = gradients(&mut pass.backward(&loss)?, parameters)?;
         if let Some(name) = non_finite(&gradients)? {
             return Err(self.non_finite(&format!("the gradient of {name} is not finite")));
         }

@@ -75,14 +75,15 @@ impl Search<'_> {
         let pass = self.supernet.pass(Statistics::Update).with_gradients();
         let logits = self.supernet.forward(&images, &path, &pass)?;
         let loss = cross_entropy(&logits, &target)?;
+        let parameters = self.supernet.path_parameters(&path)?;
+        let gradients = gradients(&mut pass.backward(&loss)?, parameters)?;
+        // Only now, as it waits for the device to have come this far.
         let loss_value = loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
         if !loss_value.is_finite() {
             return Err(
                 self.non_finite(&format!("the loss is {loss_value}"), format!("path {path}"))
             );
         }
-        let parameters = self.supernet.path_parameters(&path)?;
-        let gradients = gradients(&mut pass.backward(&loss)?, parameters)?;
         if let Some(name) = non_finite(&gradients)? {
             let problem = format!("the gradient of {name} is not finite");
             return Err(self.non_finite(&problem, format!("path {path}")));
