@@ -87,3 +87,30 @@ pub fn in_pool<R: Send>(
         .map_err(|error| TrainError::Setting(format!("threads: {error}")))?;
     Ok(rayon::scope(|_| work()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{describe, open};
+
+    #[test]
+    fn names_that_are_none_are_refused() {
+        for name in ["tpu", "cuda:", "cuda:-1", "cuda:0x", "CPU", ""] {
+            let error = open(name).unwrap_err();
+            assert!(error.is_input(), "{name}");
+            let expected = format!("device {name}: give auto, cpu or cuda[:N]");
+            assert_eq!(error.to_string(), expected);
+        }
+        assert!(open("cpu").unwrap().is_cpu());
+    }
+
+    /// `auto` never fails, and says so where it had a choice; a device by name that is not there is an error.
+    #[test]
+    fn what_cannot_be_had_is_said_in_one_line() {
+        let device = open("auto").unwrap();
+        let text = describe("auto", &device);
+        assert_eq!(text.is_some(), cfg!(feature = "cuda"));
+        let error = open("cuda:4096").unwrap_err();
+        assert!(error.is_input() && !error.to_string().contains('\n'), "{error}");
+        assert!(error.to_string().ends_with("use another device or --device cpu"), "{error}");
+    }
+}

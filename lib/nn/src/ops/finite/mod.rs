@@ -47,16 +47,15 @@ fn all_finite<T: Element>(values: &[T]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::check::tensor;
     use candle_core::{DType, Device};
 
     #[test]
     fn one_element_anywhere_decides() {
         for dtype in [DType::F32, DType::F64] {
-            for n in [0, 1, 7, 16 * 1024, 40_000] {
+            for n in [1, 7, 16 * 1024, 40_000] {
                 let plain = vec![1e30_f64; n];
-                let tensor = |v: &[f64]| {
-                    Tensor::from_slice(v, n, &Device::Cpu).unwrap().to_dtype(dtype).unwrap()
-                };
+                let tensor = |v: &[f64]| tensor(v, &[n], dtype);
                 assert!(is_finite(&tensor(&plain)).unwrap());
                 for at in [0, n / 2, n.saturating_sub(1)] {
                     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
@@ -71,6 +70,12 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn nothing_is_finite() {
+        let empty = Tensor::zeros(0, DType::F32, &Device::Cpu).unwrap();
+        assert!(is_finite(&empty).unwrap() && first_non_finite(&[]).unwrap().is_none());
     }
 
     #[test]
