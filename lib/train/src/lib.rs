@@ -13,6 +13,7 @@ pub mod checkpoint;
 mod data_wait;
 pub mod device;
 pub mod distillation;
+pub mod dot;
 pub mod drop_path;
 pub mod ema;
 pub mod evaluate;

@@ -5,7 +5,8 @@
 //! the student does on held-out images after a step on the teacher's labels. M's inputs are constants
 //! there, so the gradient has a closed form and needs no gradient of a gradient.
 
-use crate::optimizer::{dot, dot_all, gradients};
+use crate::dot::{dot, dot_all};
+use crate::optimizer::gradients;
 use crate::targets::softmax;
 use candle_core::{D, DType, Device, Result, Tensor, Var};
 use cream_arch::Path;

@@ -1,7 +1,8 @@
 //! Optimizers: which updates, in which order, with which state.
 
+use crate::dot::dot_all;
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Result, Tensor, Var};
+use candle_core::{Result, Tensor, Var};
 use cream_nn::ops::finite::first_non_finite;
 use cream_nn::ops::update::{self, Item, RmspropStep};
 use serde::{Deserialize, Serialize};
@@ -234,39 +235,6 @@ pub fn clip(gradients: &mut [Gradient<'_>], limit: f64) -> Result<f64> {
         }
     }
     Ok(norm)
-}
-
-/// The inner product of two tensors of one shape, summed in float64.
-///
-/// # Errors
-/// When the shapes differ.
-pub fn dot(a: &Tensor, b: &Tensor) -> Result<f64> {
-    if a.dims() != b.dims() {
-        candle_core::bail!("inner product of {:?} and {:?}", a.dims(), b.dims());
-    }
-    let values =
-        |t: &Tensor| -> Result<Vec<f64>> { t.to_dtype(DType::F64)?.flatten_all()?.to_vec1() };
-    Ok(values(a)?.iter().zip(values(b)?).map(|(a, b)| a * b).sum())
-}
-
-/// The sum of the inner products of pairs. On another device than the CPU it is taken there, and waited for once.
-///
-/// # Errors
-/// When the shapes of a pair differ.
-pub fn dot_all<'a>(pairs: impl IntoIterator<Item = (&'a Tensor, &'a Tensor)>) -> Result<f64> {
-    let (mut here, mut there) = (0.0, Vec::new());
-    for (a, b) in pairs {
-        if a.device().is_cpu() {
-            here += dot(a, b)?;
-        } else {
-            let product = (a.to_dtype(DType::F64)? * b.to_dtype(DType::F64)?)?;
-            there.push(product.sum_all()?);
-        }
-    }
-    if there.is_empty() {
-        return Ok(here);
-    }
-    Ok(here + Tensor::stack(&there, 0)?.sum_all()?.to_scalar::<f64>()?)
 }
 
 #[cfg(test)]

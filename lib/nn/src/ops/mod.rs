@@ -1,7 +1,8 @@
 //! The operators, as Candle custom ops with hand-written backward passes.
 //!
 //! Activations are channels-last, `[N, H, W, C]`, or rows `[M, C]`. Every operator has a folder:
-//! `mod.rs` states the operator and its gradient and is what layers call, `cpu.rs` holds the kernels,
+//! `mod.rs` states the operator and its gradient and is what layers call, `cpu.rs` holds the kernels, `kernel.cu` those
+//! for CUDA with their launchers in `cuda.rs`,
 //! `reference.rs` the plain loops that kernels are tested against in `tests.rs`, next to
 //! gradient checks against finite differences in float64.
 
