@@ -2,6 +2,7 @@
 #include "scheduler.h"
 
 #include <algorithm>
+#include <csetjmp>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -31,9 +32,11 @@ constexpr size_t STACK = 64 << 10, WARP = 32, SIGNAL_STACK = 64 << 10;
 
 enum State { READY, WAITS_FOR_WARP, WAITS_FOR_BLOCK, DONE };
 
+// A fiber goes from block to block: to make one takes calls of the system, to jump into it none.
 struct Fiber {
-    ucontext_t context;
     std::vector<char> stack = std::vector<char>(STACK);
+    jmp_buf jump;
+    bool made = false;
     State state;
     const char *file;
     int line;
@@ -43,28 +46,36 @@ struct Fiber {
 // Of the one launch that runs; the caller sees to it that there is no other.
 std::vector<Fiber> fibers;
 size_t running;
-ucontext_t scheduler;
+jmp_buf scheduler;
 const Kernel *kernel;
 const Argument *arguments;
 volatile bool faulted;
 
+void pause(State state) {
+    Fiber &fiber = fibers[running];
+    fiber.state = state;
+    if (_setjmp(fiber.jump) == 0) {
+        _longjmp(scheduler, 1);
+    }
+}
+
 void begin() {
-    kernel->call(arguments);
-    fibers[running].state = DONE;
+    for (;;) {
+        kernel->call(arguments);
+        pause(DONE);
+    }
 }
 
 void wait(State state, const char *file, int line) {
-    Fiber &fiber = fibers[running];
-    fiber.state = state;
-    fiber.file = file;
-    fiber.line = line;
-    swapcontext(&fiber.context, &scheduler);
+    fibers[running].file = file;
+    fibers[running].line = line;
+    pause(state);
 }
 
 // An access outside all memory: the thread is left where it is.
 void fault(int) {
     faulted = true;
-    setcontext(&scheduler);
+    _longjmp(scheduler, 1);
 }
 
 Index index_of(size_t thread) {
@@ -89,7 +100,21 @@ std::vector<size_t> order_of(size_t count, unsigned order, unsigned salt) {
 void resume(size_t thread) {
     running = thread;
     place.thread = index_of(thread);
-    swapcontext(&scheduler, &fibers[thread].context);
+    if (_setjmp(scheduler) != 0) {
+        return;
+    }
+    Fiber &fiber = fibers[running];
+    if (fiber.made) {
+        _longjmp(fiber.jump, 1);
+    }
+    fiber.made = true;
+    ucontext_t context;
+    getcontext(&context);
+    context.uc_stack.ss_sp = fiber.stack.data();
+    context.uc_stack.ss_size = STACK;
+    context.uc_link = nullptr;
+    makecontext(&context, begin, 0);
+    setcontext(&context);
 }
 
 // Whether those from `first` to `end` wait for the same in the same place.
@@ -134,13 +159,7 @@ bool run_block(size_t count, unsigned order, char *message, size_t room) {
     // What a block finds there is no number, and nothing that another block left.
     memset(__start_emulated_shared, 0xff, __stop_emulated_shared - __start_emulated_shared);
     for (size_t thread = 0; thread < count; thread++) {
-        Fiber &fiber = fibers[thread];
-        fiber.state = READY;
-        getcontext(&fiber.context);
-        fiber.context.uc_stack.ss_sp = fiber.stack.data();
-        fiber.context.uc_stack.ss_size = STACK;
-        fiber.context.uc_link = &scheduler;
-        makecontext(&fiber.context, begin, 0);
+        fibers[thread].state = READY;
     }
     for (unsigned turn = 0;; turn++) {
         for (size_t thread : order_of(count, order, turn)) {
@@ -185,6 +204,8 @@ bool run_blocks(unsigned order, char *message, size_t room) {
         place.block = {(unsigned)(block % blocks.x), (unsigned)(block / blocks.x % blocks.y),
                        (unsigned)(block / blocks.x / blocks.y)};
         if (!run_block(count, order, message, room)) {
+            // Its threads are in the middle of something.
+            fibers.clear();
             return false;
         }
     }
@@ -227,7 +248,7 @@ extern "C" int emulate(const char *name, const emulation::Argument *arguments, s
     sigaltstack(&stack, &stack_before);
     struct sigaction action = {}, before;
     action.sa_handler = fault;
-    action.sa_flags = SA_ONSTACK;
+    action.sa_flags = SA_ONSTACK | SA_NODEFER;
     sigaction(SIGSEGV, &action, &before);
     bool passed = run_blocks(order, message, room);
     sigaction(SIGSEGV, &before, nullptr);
