@@ -83,7 +83,10 @@ fn where_every_path_is_known_there_are_no_more() {
     let parent = Path(vec![vec![0]; 5]);
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let known = HashSet::from([parent.clone()]);
-    assert_eq!(evolution.child(&[parent.clone()], &known, 1, &mut rng), None);
+    assert_eq!(evolution.child(std::slice::from_ref(&parent), &known, 1, &mut rng), None);
     assert_eq!(evolution.child(&[], &known, 0, &mut rng), None);
-    assert_eq!(evolution.child(&[parent.clone()], &HashSet::new(), 1, &mut rng), Some(parent));
+    assert_eq!(
+        evolution.child(std::slice::from_ref(&parent), &HashSet::new(), 1, &mut rng),
+        Some(parent)
+    );
 }
