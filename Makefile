@@ -7,7 +7,14 @@
 ##   make retrain [ARCH=net.json]          train a network from scratch; without ARCH the found one
 ##   make evaluate [ARCH=net.json] [WEIGHTS=w.safetensors]
 ##                                         score weights on the validation images
+##   make evolve FLOPS_MAX=200             better paths of a search by crossover and mutation
 ##   make sample                           the bundled images as shards in data/fashion-mnist
+##
+## Experiments:
+##   make rank-correlation [RANK_PATHS=24] [ALONE_SEEDS="0 1 2"] [SEARCH_SEEDS=0]
+##                                         whether a search ranks paths as training each alone does
+##   make compare-recipes [RECIPES_COMPARED="sample-plain sample-full sample-mixup"] [SEEDS="0 1 2"]
+##                                         one network retrained with several recipes
 ##
 ## Installation:
 ##   make install [PREFIX=/usr/local] [DESTDIR=]
@@ -37,6 +44,8 @@
 ##   EXTRA      any further flags of the trainer that the command runs (not for pipeline, which
 ##              runs two: use recipes)
 ##   SEARCH_CONFIG, RETRAIN_CONFIG   recipes; by default those in configs/ for the data and ARCH
+##   GENERATIONS, POPULATION, PARENTS   of make evolve (10, 50 and 10)
+##   JOBS       runs at once of an experiment, each on one thread (the number of cores)
 ##   PREP_FLAGS flags for imagenet-prep
 ##   BENCH_FLAGS, COMPARE_FLAGS   flags for bench and for compare.py (tests/bench)
 ##   DATA_FLAGS flags for compare_data.py
@@ -70,6 +79,7 @@ endif
 include pipelines/settings.mk
 include pipelines/rules.mk
 include pipelines/pipeline.mk
+include pipelines/experiments.mk
 include pipelines/install.mk
 include pipelines/cuda.mk
 
@@ -95,6 +105,7 @@ check: cargo-present
 test: cargo-present
 	$(CARGO) test --workspace --locked
 	tests/pipeline.sh
+	tests/experiments.sh
 	tests/install.sh
 	tests/full-disk.sh
 	tests/interrupted.sh --kills 3 --threads 2 --workers 1 --seed 5 >/dev/null

@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 TOOL_NAMES := $(sort $(notdir $(wildcard tools/*)))
 # Commands of tools that have some, each with a page of its own.
-COMMANDS := imagenet-prep-verify imagenet-prep-stats imagenet-prep-show
+COMMANDS := imagenet-prep-verify imagenet-prep-stats imagenet-prep-show evaluate-rank-correlation
 RECIPES := $(sort $(wildcard configs/*/*.toml configs/*/*.json configs/*/*/*.json))
 
 # Every file that is installed, from the prefix on.

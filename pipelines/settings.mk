@@ -6,7 +6,7 @@ RUNS ?= runs
 SHARD_ROOT ?= data
 
 # A wrong setting stops the work that would use it, but neither help nor tests.
-WORK := $(filter search retrain evaluate pipeline prepare,$(MAKECMDGOALS))
+WORK := $(filter search retrain evaluate pipeline prepare evolve rank-correlation compare-recipes,$(MAKECMDGOALS))
 refuse = $(if $(WORK),$(error $(1)))
 
 ifneq ($(words $(DATA) $(ARCH) $(WEIGHTS)),$(words $(firstword $(DATA)) $(firstword $(ARCH)) $(firstword $(WEIGHTS))))

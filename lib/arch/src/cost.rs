@@ -142,14 +142,16 @@ pub struct ChoiceCosts {
 }
 
 impl ChoiceCosts {
-    /// FLOPs as published of a path with these depths; `None` where an index is out of range.
+    /// FLOPs as published of a path of at most these depths; `None` where an index is out of range.
     pub fn flops(&self, path: &Path) -> Option<u64> {
-        if path.depths() != self.stages.iter().map(Vec::len).collect::<Vec<_>>() {
+        if path.0.len() != self.stages.len() {
             return None;
         }
-        let choices = path.0.iter().flatten();
-        let mut layers = self.layers().zip(choices);
-        layers.try_fold(self.fixed, |sum, (costs, &choice)| Some(sum + costs.get(choice)?))
+        let stages = self.stages.iter().zip(&path.0);
+        let mut choices = stages.flat_map(|(layers, choices)| {
+            choices.iter().enumerate().map(|(layer, &choice)| layers.get(layer)?.get(choice))
+        });
+        choices.try_fold(self.fixed, |sum, flops| Some(sum + flops?))
     }
 
     /// Costs by choice of every searched layer in order.

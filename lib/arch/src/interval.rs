@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ArchError, ChoiceCosts, Space};
+use crate::{ArchError, ChoiceCosts, Path, Space};
 
 /// Limits on FLOPs as published, both included, as raw counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,38 @@ pub struct Shape {
     pub image_size: usize,
     /// Layers per searched stage.
     pub depths: Vec<usize>,
+    /// Layers per searched stage that a path has at least.
+    pub min_depths: Vec<usize>,
+}
+
+/// What of a shape is given, the rest following from limits.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GivenShape {
+    /// Side of the square input in pixels.
+    pub image_size: Option<usize>,
+    /// Layers per searched stage.
+    pub depths: Option<Vec<usize>>,
+    /// Layers per searched stage that a path has at least; all of them unless given.
+    pub min_depths: Option<Vec<usize>>,
+}
+
+impl Shape {
+    /// A shape whose paths all have every layer.
+    pub fn fixed(image_size: usize, depths: Vec<usize>) -> Self {
+        Self { image_size, min_depths: depths.clone(), depths }
+    }
+
+    /// Whether paths may have fewer layers than the supernet.
+    pub fn is_elastic(&self) -> bool {
+        self.min_depths != self.depths
+    }
+
+    /// Whether a path has a number of layers in each stage that this shape allows.
+    pub fn holds(&self, path: &Path) -> bool {
+        let bounds = self.min_depths.iter().zip(&self.depths);
+        path.0.len() == self.depths.len()
+            && path.0.iter().zip(bounds).all(|(s, (&min, &max))| (min..=max).contains(&s.len()))
+    }
 }
 
 impl FlopsInterval {
@@ -88,23 +120,25 @@ impl Space {
     pub fn shape(
         &self,
         interval: FlopsInterval,
-        image_size: Option<usize>,
-        depths: Option<&[usize]>,
+        given: &GivenShape,
         num_classes: usize,
     ) -> Result<Shape, ArchError> {
         let interval = interval.validate()?;
-        let start = depths.unwrap_or(&self.growth.start);
-        let image_size = match image_size {
+        let start = given.depths.as_deref().unwrap_or(&self.growth.start);
+        let image_size = match given.image_size {
             Some(size) => size,
             None => self.largest_size(interval.max, start, num_classes)?,
         };
-        let depths = match depths {
-            Some(depths) => depths.to_vec(),
+        let depths = match &given.depths {
+            Some(depths) => depths.clone(),
             None => self.grow(interval.max, image_size, num_classes)?,
         };
-        let (cheapest, costliest) = self.choice_costs(&depths, image_size, num_classes)?.range();
+        let min_depths = given.min_depths.clone().unwrap_or_else(|| depths.clone());
+        let shape = Shape { image_size, depths, min_depths };
+        let (cheapest, costliest) = self.reachable(&shape, num_classes)?;
         if cheapest > interval.max || costliest < interval.min {
             let FlopsInterval { min, max } = interval;
+            let Shape { depths, .. } = shape;
             return Err(ArchError::EmptyInterval {
                 min,
                 max,
@@ -114,7 +148,38 @@ impl Space {
                 costliest,
             });
         }
-        Ok(Shape { image_size, depths })
+        Ok(shape)
+    }
+
+    /// FLOPs as published of the cheapest and of the costliest path of a shape.
+    ///
+    /// # Errors
+    /// When the shape does not fit the space.
+    pub fn reachable(&self, shape: &Shape, num_classes: usize) -> Result<(u64, u64), ArchError> {
+        self.check_shape(shape)?;
+        let range = |depths| Ok(self.choice_costs(depths, shape.image_size, num_classes)?.range());
+        let (cheapest, _): (u64, u64) = range(&shape.min_depths)?;
+        range(&shape.depths).map(|(_, costliest)| (cheapest, costliest))
+    }
+
+    /// Checks layers per searched stage, most and least.
+    ///
+    /// # Errors
+    /// Names what is too few or too many.
+    pub fn check_shape(&self, shape: &Shape) -> Result<(), ArchError> {
+        let Shape { depths, min_depths, .. } = shape;
+        self.check_depths(depths)?;
+        if min_depths.len() != depths.len() {
+            let allowed = format!("{} numbers, one per searched stage", depths.len());
+            return Err(ArchError::value("min_depths", format!("{min_depths:?}"), allowed));
+        }
+        for (stage, (&least, &most)) in min_depths.iter().zip(depths).enumerate() {
+            if !(1..=most).contains(&least) {
+                let at = format!("min_depths[{stage}]");
+                return Err(ArchError::value(&at, least, format!("1 to {most}, the most layers")));
+            }
+        }
+        Ok(())
     }
 
     fn largest_size(&self, max: u64, depths: &[usize], classes: usize) -> Result<usize, ArchError> {

@@ -4,15 +4,16 @@ mod table;
 
 use rand_core::Rng;
 
-use crate::{ArchError, FlopsInterval, Path, Space};
-use table::{Span, Surplus, before, complete, row_len};
+use crate::{ArchError, FlopsInterval, Path, Shape, Space};
+use table::{Edge, Span, Surplus};
 
 /// States kept at most, 8 bytes each: half a gibibyte. The deepest published space at 224 px needs
 /// 20 million.
 const MAX_STATES: u64 = 1 << 26;
 
 /// Draws paths from the product of an operator prior over layers, conditioned on the path's FLOPs
-/// lying inside an interval.
+/// lying inside an interval. Where stages may have fewer layers, every number of them is as likely
+/// before the condition.
 ///
 /// Costs add up over layers, so the probability that a prefix can be completed inside the interval
 /// depends only on the prefix's cost. Those probabilities are tabulated backwards over layers, by
@@ -22,7 +23,7 @@ const MAX_STATES: u64 = 1 << 26;
 #[derive(Debug, Clone)]
 pub struct PathSampler {
     depths: Vec<usize>,
-    prior: Vec<f64>,
+    choices: usize,
     surplus: Surplus,
     spans: Vec<Span>,
     /// By layers drawn: probability that the rest ends inside the interval.
@@ -30,83 +31,77 @@ pub struct PathSampler {
 }
 
 impl PathSampler {
-    /// Tabulates the space at these layers per stage and this input size. `prior` holds one weight
-    /// per choice, of any sum; a choice of weight 0 is never drawn.
+    /// Tabulates the space at this shape. `prior` holds one weight per choice, of any sum; a
+    /// choice of weight 0 is never drawn.
     ///
     /// # Errors
     /// If no path lies inside the interval, with the range that paths do cost, or if the table
     /// would be too large.
     pub fn new(
         space: &Space,
-        depths: &[usize],
-        image_size: usize,
+        shape: &Shape,
         num_classes: usize,
         interval: FlopsInterval,
         prior: &[f64],
     ) -> Result<Self, ArchError> {
         let interval = interval.validate()?;
         let prior = normalised(prior, space.choices.len())?;
-        let costs = space.choice_costs(depths, image_size, num_classes)?;
-        let surplus = Surplus::new(&costs, &prior);
+        space.check_shape(shape)?;
+        let Shape { image_size, depths, min_depths } = shape.clone();
+        let costs = space.choice_costs(&depths, image_size, num_classes)?;
+        let surplus = Surplus::new(&costs, &min_depths, &prior);
         let (cheapest, costliest) = surplus.range();
         let FlopsInterval { min, max } = interval;
-        let depths = depths.to_vec();
+        let empty =
+            |depths| ArchError::EmptyInterval { min, max, image_size, depths, cheapest, costliest };
         if max < cheapest || min > costliest {
-            return Err(ArchError::EmptyInterval {
-                min,
-                max,
-                image_size,
-                depths,
-                cheapest,
-                costliest,
-            });
+            return Err(empty(depths));
         }
         let spans = surplus.spans(interval);
         let states = spans.iter().map(Span::len).sum();
         if states > MAX_STATES {
             return Err(ArchError::TooManyStates { image_size, states, limit: MAX_STATES });
         }
-        let add = |sum: f64, choice: usize, rest: f64| sum + prior[choice] * rest;
-        let completion = complete(&surplus.steps, &spans, add);
+        let add = |sum: f64, edge: &Edge, rest: f64| sum + edge.weight * rest;
+        let completion = surplus.complete(&spans, (0.0, 1.0), add);
         if completion[0].first().is_none_or(|&probability| probability <= 0.0) {
-            return Err(ArchError::EmptyInterval {
-                min,
-                max,
-                image_size,
-                depths,
-                cheapest,
-                costliest,
-            });
+            return Err(empty(depths));
         }
-        Ok(Self { depths, prior, surplus, spans, completion })
+        Ok(Self { depths, choices: prior.len(), surplus, spans, completion })
     }
 
     /// Draws one path.
     pub fn sample(&self, rng: &mut impl Rng) -> Path {
-        let mut cost = 0;
-        let mut choices = self.surplus.steps.iter().enumerate().map(|(layer, steps)| {
-            let weights = || {
-                let rest = steps.iter().map(|step| self.completion_of(layer + 1, cost + step));
-                rest.zip(&self.prior).map(|(rest, prior)| rest * prior)
-            };
-            let choice = pick(weights, uniform(rng));
-            cost += steps[choice];
-            choice
-        });
-        Path(self.depths.iter().map(|&layers| choices.by_ref().take(layers).collect()).collect())
+        let (mut cost, mut row) = (0, 0);
+        let mut path = Vec::with_capacity(self.depths.len());
+        let mut end = 0;
+        for &layers in &self.depths {
+            end += layers;
+            let mut stage = Vec::with_capacity(layers);
+            while row < end {
+                let edges = &self.surplus.edges[row];
+                let completed = |edge: &Edge| self.completion_of(edge.row, cost + edge.step);
+                let weights = || edges.iter().map(|edge| completed(edge) * edge.weight);
+                let drawn = pick(weights, uniform(rng));
+                let Edge { step, row: next, .. } = edges[drawn];
+                // The edge past the choices is the stage's end.
+                if drawn < self.choices {
+                    stage.push(drawn);
+                }
+                (cost, row) = (cost + step, next);
+            }
+            path.push(stage);
+        }
+        Path(path)
     }
 
     /// Number of paths inside the interval that can be drawn, saturating at `u128::MAX`.
     pub fn count(&self) -> u128 {
-        let add = |sum: u128, choice: usize, rest: u128| {
-            sum.saturating_add(if self.prior[choice] > 0.0 { rest } else { 0 })
+        let add = |sum: u128, edge: &Edge, rest: u128| {
+            sum.saturating_add(if edge.weight > 0.0 { rest } else { 0 })
         };
-        let mut row = vec![1; row_len(self.spans[self.depth()])];
-        for layer in (0..self.depth()).rev() {
-            let spans = (self.spans[layer], self.spans[layer + 1]);
-            row = before(&row, spans, &self.surplus.steps[layer], 0, add);
-        }
-        row.first().copied().unwrap_or(0)
+        let rows = self.surplus.complete(&self.spans, (0, 1), add);
+        rows[0].first().copied().unwrap_or(0)
     }
 
     /// FLOPs of the cheapest and of the costliest path that could be drawn without the interval.
@@ -117,10 +112,6 @@ impl PathSampler {
     /// Probability that a path drawn from the prior lies inside the interval.
     pub fn probability(&self) -> f64 {
         self.completion_of(0, 0)
-    }
-
-    fn depth(&self) -> usize {
-        self.surplus.steps.len()
     }
 
     fn completion_of(&self, layer: usize, cost: u64) -> f64 {
@@ -144,7 +135,7 @@ fn pick<I: Iterator<Item = f64>>(weights: impl Fn() -> I, uniform: f64) -> usize
 }
 
 /// Uniform in [0, 1) with 53 bits.
-fn uniform(rng: &mut impl Rng) -> f64 {
+pub(crate) fn uniform(rng: &mut impl Rng) -> f64 {
     (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
 }
 

@@ -94,7 +94,7 @@ fn board_file() -> BoardFile {
         board.offer(Candidate { path, flops, params, batch_score: score, step });
     }
     board.entries.iter_mut().for_each(|entry| entry.validation_score = Some(entry.batch_score));
-    let shape = Shape { image_size: 32, depths: vec![1; 5] };
+    let shape = Shape::fixed(32, vec![1; 5]);
     BoardFile::new(&board, space, shape, 10, FlopsInterval { min: 0, max: 9_000_000 }, 5)
 }
 

@@ -159,10 +159,10 @@ fn space() -> impl Strategy<Value = Space> {
 
 /// Draws of the space at its starting depths and 64 pixels.
 fn draws(space: &Space, seed: u64, count: usize) -> (Shape, Vec<Path>) {
-    let shape = Shape { image_size: 64, depths: space.growth.start.clone() };
+    let shape = Shape::fixed(64, space.growth.start.clone());
     let prior = vec![1.0; space.choices.len()];
     let all = FlopsInterval::ALL;
-    let sampler = PathSampler::new(space, &shape.depths, 64, 10, all, &prior).unwrap();
+    let sampler = PathSampler::new(space, &shape, 10, all, &prior).unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let paths = (0..count).map(|_| sampler.sample(&mut rng)).collect();
     (shape, paths)

@@ -37,7 +37,7 @@ fn board() -> Value {
     let (flops, params) = (cost.flops(Convention::Published), cost.params());
     let mut board = Board::new(10);
     board.offer(Candidate { path, flops, params, batch_score: 0.5, step: 1 });
-    let shape = Shape { image_size: 32, depths: vec![1; 5] };
+    let shape = Shape::fixed(32, vec![1; 5]);
     let file = BoardFile::new(&board, space, shape, 10, FlopsInterval::ALL, 5);
     serde_json::to_value(file).unwrap()
 }

@@ -43,6 +43,8 @@ pub enum Purpose {
     Statistics = 14,
     /// Stochastic depth; indices: (step, block).
     DropPath = 15,
+    /// Resampling with replacement; indices: (resample, 0).
+    Bootstrap = 16,
 }
 
 /// A seed with a purpose: the first half of a generator's key.

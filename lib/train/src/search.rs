@@ -179,7 +179,6 @@ impl<'a> Search<'a> {
             Prior::Named(_) => vec![1.0; space.choices.len()],
         };
         let (supernet, matching) = state::networks(plan, classes)?;
-        let size = shape.image_size;
         let mut search = Self {
             plan,
             data,
@@ -189,7 +188,7 @@ impl<'a> Search<'a> {
             optimizer: Optimizer::new(settings.rule()),
             matching,
             prioritized: PrioritizedPaths::new(settings.board_size),
-            sampler: PathSampler::new(space, &shape.depths, size, classes, *interval, &prior)?,
+            sampler: PathSampler::new(space, shape, classes, *interval, &prior)?,
             prior,
             schedule: Schedule::linear(settings.base_rate(), steps, settings.epochs),
             metrics: Metrics::default(),
@@ -243,9 +242,8 @@ impl<'a> Search<'a> {
             if self.position.batch == 0 {
                 self.prior = self.prioritized.board().prior(space.choices.len());
             }
-            let (size, classes) = (shape.image_size, self.data.num_classes());
-            self.sampler =
-                PathSampler::new(space, &shape.depths, size, classes, *interval, &self.prior)?;
+            let classes = self.data.num_classes();
+            self.sampler = PathSampler::new(space, shape, classes, *interval, &self.prior)?;
         }
         Ok(())
     }

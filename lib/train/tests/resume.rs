@@ -141,7 +141,13 @@ fn other_recipes_end_alike() {
     let (search, retrain) = (tiny::search_settings(), tiny::retrain_settings());
     let runs = [
         Run::Search(SearchSettings { prior: Prior::Named(PriorName::Board), ..search.clone() }),
-        Run::Search(SearchSettings { pick_method: PickMethod::Top1, ..search }),
+        Run::Search(SearchSettings { pick_method: PickMethod::Top1, ..search.clone() }),
+        Run::Search(SearchSettings {
+            depths: Some(vec![1, 2, 1, 2, 1]),
+            min_depths: Some(vec![1; 5]),
+            ..search.clone()
+        }),
+        Run::Search(SearchSettings { pick_method: PickMethod::None, ..search }),
         Run::Retrain(RetrainSettings { ema_decay: 0.0, optimizer: Kind::Sgd, ..retrain.clone() }),
         Run::Retrain(RetrainSettings { ema_warmup: true, optimizer: Kind::Adamw, ..retrain }),
     ];

@@ -35,6 +35,19 @@ pub struct WeightsDescription {
     pub classes: Vec<String>,
 }
 
+impl WeightsDescription {
+    /// The object that a file's metadata holds as text.
+    pub fn to_json(&self) -> Value {
+        serde_json::json!({
+            "format": "cream-weights",
+            "version": VERSION,
+            "weights": if self.averaged { "ema" } else { "raw" },
+            "architecture": self.architecture,
+            "classes": self.classes,
+        })
+    }
+}
+
 /// The description of `supernet.safetensors`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

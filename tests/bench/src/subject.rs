@@ -1,7 +1,9 @@
 //! What is timed: one network, or a supernet with another path every step.
 
 use anyhow::Context;
-use cream_arch::{ArchError, Architecture, FlopsInterval, Path, PathSampler, Space, published};
+use cream_arch::{
+    ArchError, Architecture, FlopsInterval, Path, PathSampler, Shape, Space, published,
+};
 use cream_cli::{Failure, OrFail};
 use cream_data::keyed::{Key, Purpose};
 
@@ -66,7 +68,8 @@ impl Subject {
     pub fn supernet(depths: &[usize], size: Option<usize>) -> Result<Self, Failure> {
         let (space, size) = (Space::published(), size.unwrap_or(SIZE));
         let prior = vec![1.0; space.choices.len()];
-        let sampler = PathSampler::new(&space, depths, size, CLASSES, FlopsInterval::ALL, &prior)
+        let shape = Shape::fixed(size, depths.to_vec());
+        let sampler = PathSampler::new(&space, &shape, CLASSES, FlopsInterval::ALL, &prior)
             .context("--supernet")
             .or_input()?;
         let words: Vec<String> = depths.iter().map(usize::to_string).collect();

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use cream_arch::{FlopsInterval, Space};
+use cream_arch::{FlopsInterval, GivenShape, Space};
 use cream_cli::config::from_toml;
 use cream_train::settings::{RetrainSettings, SearchSettings};
 use serde::{Serialize, de::DeserializeOwned};
@@ -36,7 +36,7 @@ fn examine(space: &Space) {
     let json = serde_json::to_string(space).unwrap();
     assert_eq!(&Space::from_json(&json).unwrap(), space, "not the same after writing and reading");
     for interval in [FlopsInterval::ALL, FlopsInterval { min: 0, max: 1_000_000 }] {
-        let Ok(shape) = space.shape(interval, None, None, 10) else { continue };
+        let Ok(shape) = space.shape(interval, &GivenShape::default(), 10) else { continue };
         let costs = space.choice_costs(&shape.depths, shape.image_size, 10).unwrap();
         assert!(costs.range().0 <= interval.max, "{shape:?} costs more than asked for");
     }

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Parser, ValueEnum};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use cream_cli::ReportArgs;
 use cream_data::{Crops, Split, Views};
 use cream_nn::pytorch::Which;
+
+use crate::ranking::{self, RankArgs};
 
 const ABOUT: &str = "Score a network, or paths of a supernet, on images";
 
@@ -24,6 +26,9 @@ architecture; foreign ones need --arch: safetensors, or PyTorch's checkpoints (.
 which nothing is run. --weights also takes the folder of a finished retraining, or a checkpoint.
 --arch also takes the name of a published network or baseline.
 
+With --save-weights the weights are written as safetensors, which is how those of other programs are
+converted: evaluate --weights 43.pth.tar --arch 43 --save-weights 43.safetensors
+
 With --weights and --image: the five best classes of each image with their probabilities, as text or
 as JSON lines. An image that cannot be read is named, the others are not held up, and the exit status
 is 2.
@@ -40,7 +45,12 @@ order.";
 /// Flags as given.
 #[derive(Debug, Parser)]
 #[command(name = "evaluate", version = cream_cli::VERSION, about = ABOUT, long_about = LONG_ABOUT)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(disable_help_subcommand = true)]
 pub struct Args {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     #[command(flatten)]
     pub subject: Subject,
 
@@ -49,7 +59,7 @@ pub struct Args {
     pub arch: Option<String>,
 
     /// Folder of shards
-    #[arg(long, value_name = "SHARDS", required_unless_present = "image")]
+    #[arg(long, value_name = "SHARDS", required_unless_present_any = ["image", "save_weights"])]
     pub data: Option<PathBuf>,
 
     /// JPEGs or PNGs without labels instead; a folder stands for the .jpg, .jpeg and .png files in it, folders inside are
@@ -118,6 +128,11 @@ pub struct Args {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["supernet", "image"])]
     pub per_class: Option<PathBuf>,
 
+    /// Write the weights as safetensors that name their network and classes, for all these tools; without --data and
+    /// --image nothing is scored
+    #[arg(long, value_name = "FILE", conflicts_with = "supernet")]
+    pub save_weights: Option<PathBuf>,
+
     /// Say how many images a second the pass took, loading included: on standard error, or in the JSON
     #[arg(long, conflicts_with_all = ["supernet", "image"])]
     pub throughput: bool,
@@ -144,6 +159,14 @@ pub struct Args {
 
     #[command(flatten)]
     pub report: ReportArgs,
+}
+
+/// What is done with scores that are there.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Compare rankings with inherited weights to those of networks trained alone
+    #[command(long_about = ranking::HELP, after_long_help = ranking::EXAMPLES)]
+    RankCorrelation(RankArgs),
 }
 
 /// What is scored.

@@ -39,7 +39,7 @@ enum Source {
 }
 
 impl Outputs {
-    /// Of a network of `count` classes: by the file, else as the weights say, else ImageNet's where there are 1,000, else
+    /// Of a network of `count` classes: by the file, else as the weights say in words, else ImageNet's where there are 1,000, else
     /// numbers.
     ///
     /// # Errors
@@ -53,7 +53,10 @@ impl Outputs {
             Some(file) => Some(read_classes(file, count)?),
             None => stated,
         };
-        Ok(match stated {
+        // Files name every class; those that nobody named have their numbers there.
+        let numbers =
+            |ids: &Vec<String>| ids.iter().enumerate().all(|(i, id)| *id == i.to_string());
+        Ok(match stated.filter(|ids| file.is_some() || !numbers(ids)) {
             Some(ids) => Self { names: with_words(ids), source: Source::Stated },
             None if count == imagenet::NUM_CLASSES => {
                 let ids = imagenet::classes().map(|(synset, _)| synset.to_owned()).collect();

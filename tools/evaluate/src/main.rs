@@ -7,6 +7,7 @@ mod network;
 mod paths;
 mod predictions;
 mod question;
+mod ranking;
 mod sink;
 mod sinks;
 mod tables;
@@ -22,12 +23,15 @@ use cream_cli::{Failure, OrFail};
 use cream_data::{LoaderSettings, ShardSet, Split};
 use cream_train::{TrainError, device};
 
-use args::Args;
+use args::{Args, Command};
 use classes::Outputs;
 
 fn main() -> ExitCode {
     cream_cli::main("evaluate", || {
         let args: Args = cream_cli::parse()?;
+        if let Some(Command::RankCorrelation(args)) = &args.command {
+            return ranking::compare(args);
+        }
         device::in_pool(args.threads, || run(&args)).or_input()?
     })
 }
@@ -40,9 +44,16 @@ fn run(args: &Args) -> Result<(), Failure> {
     // Before the data: a wrong file should not wait for an index of a million images.
     match (&args.subject.weights, &args.subject.supernet) {
         (Some(weights), _) => {
-            let weights::Loaded { network, classes } = weights::load(weights, args, &device)?;
+            let weights::Loaded { network, classes, averaged } =
+                weights::load(weights, args, &device)?;
             let count = network.architecture().num_classes;
             let outputs = Outputs::of(args.classes_file.as_deref(), classes, count)?;
+            if let Some(file) = &args.save_weights {
+                weights::save(file, &network, outputs.ids(), averaged)?;
+                if args.image.is_empty() && args.data.is_none() {
+                    return Ok(());
+                }
+            }
             if !args.image.is_empty() {
                 return images::classify(args, &network, &outputs, &device);
             }

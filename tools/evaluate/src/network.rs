@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use candle_core::Device;
+use cream_arch::{Architecture, Convention, Cost};
 use cream_cli::progress::Progress;
 use cream_cli::{Failure, OrFail, write_stdout};
 use cream_data::{ShardSet, Split};
@@ -38,7 +39,10 @@ pub fn score(
     if let (Some(rate), Format::Text) = (rate, args.format) {
         progress.message(format!("{rate:.1} images per second, loading included"));
     }
-    write_stdout(render(args.format, question.split, &tally, rate))
+    write_stdout(match args.format {
+        Format::Text => text(question.split, &tally),
+        Format::Json => json(network.architecture(), question.split, &tally, rate),
+    })
 }
 
 /// All images once.
@@ -66,22 +70,30 @@ fn pass(
     Ok(tally)
 }
 
-/// The result for people or programs.
-fn render(format: Format, split: Split, tally: &Tally, rate: Option<f64>) -> String {
-    let (top1, top5, loss, images) = (tally.top1(), tally.top5(), tally.loss(), tally.images);
-    match format {
-        Format::Text => format!(
-            "{split}: {images} images, top-1 {:.2} %, top-5 {:.2} %, loss {loss:.4}\n",
-            top1 * 100.0,
-            top5 * 100.0
-        ),
-        Format::Json => {
-            let split = split.name();
-            let mut result = serde_json::json!({"split": split, "top1": top1, "top5": top5, "loss": loss, "images": images});
-            if let Some(rate) = rate {
-                result["images_per_second"] = rate.into();
-            }
-            format!("{result}\n")
-        }
+/// The result for people.
+fn text(split: Split, tally: &Tally) -> String {
+    let (top1, top5) = (tally.top1() * 100.0, tally.top5() * 100.0);
+    let (images, loss) = (tally.images, tally.loss());
+    format!("{split}: {images} images, top-1 {top1:.2} %, top-5 {top5:.2} %, loss {loss:.4}\n")
+}
+
+/// The result for programs, with the network's cost, and its path where it is one of a space.
+fn json(network: &Architecture, split: Split, tally: &Tally, rate: Option<f64>) -> String {
+    let cost = Cost::of(network);
+    let mut result = serde_json::json!({
+        "flops": cost.flops(Convention::Published),
+        "params": cost.params(),
+        "split": split.name(),
+        "top1": tally.top1(),
+        "top5": tally.top5(),
+        "loss": tally.loss(),
+        "images": tally.images,
+    });
+    if let Some(path) = network.provenance.as_ref().and_then(|known| known.path.as_ref()) {
+        result["path"] = path.0.clone().into();
     }
+    if let Some(rate) = rate {
+        result["images_per_second"] = rate.into();
+    }
+    format!("{result}\n")
 }

@@ -28,6 +28,13 @@ impl Sink {
             let path = path.display();
             return Err(Failure::input(format!("{path}: is a folder; give a file to write")));
         }
+        // A device or pipe would be replaced by the file.
+        if path.exists() && !path.is_file() {
+            let path = path.display();
+            return Err(Failure::input(format!(
+                "{path}: is no ordinary file; give the name of one to write"
+            )));
+        }
         match Aside::create(path) {
             Ok(file) => Ok(Some(Self { path: path.to_owned(), file })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -7,12 +7,13 @@ use candle_core::{DType, Device};
 use cream_arch::{Architecture, published_file};
 use cream_cli::{Failure, OrFail, read_or_shipped};
 use cream_nn::pytorch::Which;
-use cream_nn::{ChildNet, Contents, TensorFile, ToBeLoaded, rename_foreign};
+use cream_nn::{ChildNet, Contents, TensorFile, ToBeLoaded, WeightsDescription, rename_foreign};
 use cream_train::checkpoint::take_group;
 use cream_train::tensor_files::{self, Form};
 
 use crate::args::Args;
 use crate::failure;
+use crate::sink::Sink;
 
 /// A network with its weights.
 pub struct Loaded {
@@ -20,12 +21,15 @@ pub struct Loaded {
     pub network: ChildNet,
     /// Names of its classes, where the file has them.
     pub classes: Option<Vec<String>>,
+    /// Whether the weights are known to be averaged.
+    pub averaged: bool,
 }
 
 /// What a weights file is for.
 struct Own {
     architecture: Architecture,
     classes: Option<Vec<String>>,
+    averaged: bool,
 }
 
 /// Builds the network that a weights file is for, and loads it.
@@ -38,6 +42,7 @@ pub fn load(weights: &Path, args: &Args, device: &Device) -> Result<Loaded, Fail
         Form::Safetensors => select(&mut file, args.which()).context(what.clone()).or_input()?,
     };
     let foreign = own.is_none();
+    let averaged = own.as_ref().map_or(args.which() == Which::Averaged, |own| own.averaged);
     let (own, classes) = own.map_or((None, None), |own| (Some(own.architecture), own.classes));
     let architecture = match (&args.arch, own) {
         (Some(arch), _) => {
@@ -61,7 +66,25 @@ pub fn load(weights: &Path, args: &Args, device: &Device) -> Result<Loaded, Fail
         .with_context(|| what.clone())
         .or_input()?;
     network.weights().load(&file.tensors, |_| false).context(what).or_input()?;
-    Ok(Loaded { network, classes })
+    Ok(Loaded { network, classes, averaged })
+}
+
+/// Writes a network's weights as `arch-retrain` writes them.
+pub fn save(
+    file: &Path,
+    network: &ChildNet,
+    classes: Vec<String>,
+    averaged: bool,
+) -> Result<(), Failure> {
+    let architecture = network.architecture().clone();
+    let description = WeightsDescription { averaged, architecture, classes }.to_json();
+    let tensors = network.weights().tensors();
+    let bytes = TensorFile { description, tensors }.to_bytes();
+    let Some(mut sink) = Sink::begin(Some(file))? else { return Ok(()) };
+    bytes.map_err(anyhow::Error::from).or_run().and_then(|bytes| {
+        sink.write(&bytes).or_run()?;
+        sink.finish().or_run()
+    })
 }
 
 /// The network with the input size that is asked for; its weights fit any.
@@ -106,11 +129,12 @@ fn select(file: &mut TensorFile, which: Which) -> anyhow::Result<Option<Own>> {
             bail!("holds averaged weights; give the model-raw.safetensors beside it")
         }
         Contents::Weights(own) => {
-            Ok(Some(Own { architecture: own.architecture, classes: Some(own.classes) }))
+            let WeightsDescription { averaged, architecture, classes } = *own;
+            Ok(Some(Own { architecture, classes: Some(classes), averaged }))
         }
         Contents::Checkpoint(kind) if kind == "retrain" => {
-            let architecture = of_checkpoint(file, which)?;
-            Ok(Some(Own { architecture, classes: None }))
+            let (architecture, averaged) = of_checkpoint(file, which)?;
+            Ok(Some(Own { architecture, classes: None, averaged }))
         }
         Contents::Checkpoint(_) => {
             bail!("is a checkpoint of a search; finish that and give its folder to --supernet")
@@ -120,19 +144,19 @@ fn select(file: &mut TensorFile, which: Which) -> anyhow::Result<Option<Own>> {
     }
 }
 
-fn of_checkpoint(file: &mut TensorFile, which: Which) -> anyhow::Result<Architecture> {
+/// Leaves the weights that are asked for; returns their network and whether they are averaged.
+fn of_checkpoint(file: &mut TensorFile, which: Which) -> anyhow::Result<(Architecture, bool)> {
     let averaged = take_group(&mut file.tensors, "ema");
     let raw = take_group(&mut file.tensors, "weights");
-    file.tensors = match which {
-        Which::Averaged if averaged.is_empty() => {
-            bail!("holds no averaged weights; leave out --ema")
-        }
-        Which::Either | Which::Averaged if !averaged.is_empty() => averaged,
-        _ => raw,
-    };
+    let take = which != Which::Raw && !averaged.is_empty();
+    if which == Which::Averaged && !take {
+        bail!("holds no averaged weights; leave out --ema");
+    }
+    file.tensors = if take { averaged } else { raw };
     let architecture = &file.description["run"]["settings"]["architecture"];
     if architecture.is_null() {
         return Err(anyhow!("names no architecture: it is damaged, take the checkpoint before it"));
     }
-    Architecture::from_json(&architecture.to_string()).context("its architecture")
+    let architecture = Architecture::from_json(&architecture.to_string());
+    Ok((architecture.context("its architecture")?, take))
 }

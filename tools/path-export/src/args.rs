@@ -20,6 +20,9 @@ flops-count, arch-retrain --arch - and evaluate --arch -.
   path-export RUN --top 5                       the five best
   path-export RUN --pareto                      the best for each cost
   path-export RUN --sample 1000 --seed 1        random paths of that supernet, inside its limits
+  path-export RUN --sample 24 --spread          random paths of costs spread over those limits
+  path-export RUN --scores S.jsonl              the best of paths that evaluate --supernet scored
+  path-export RUN --scores S.jsonl --offspring 50    crossovers and mutations of the best of them
   path-export --sample 10 --flops-max 200       random paths of the published space
   path-export --name 287                        a published network or baseline
   path-export --path '[[0],[3,3],[3,3],[1],[3]]' --image-size 64 --classes 1000
@@ -37,7 +40,8 @@ model.safetensors, whose names and shapes are PyTorch's.";
 /// Flags as given.
 #[derive(Debug, Parser)]
 #[command(name = "path-export", version = cream_cli::VERSION, about = ABOUT, long_about = LONG_ABOUT)]
-#[command(group = ArgGroup::new("origin").args(["sample", "path", "name"]))]
+#[command(group = ArgGroup::new("origin").args(["sample", "path", "name", "offspring"]))]
+#[command(group = ArgGroup::new("random").args(["sample", "offspring"]).multiple(true))]
 #[command(group = ArgGroup::new("what").args(["run", "sample", "path", "name", "weights"]).multiple(true).required(true))]
 pub struct Args {
     /// A search's run directory, its board.json, or - for a board on standard input
@@ -52,6 +56,20 @@ pub struct Args {
     #[arg(long, conflicts_with = "origin")]
     pub pareto: bool,
 
+    /// Instead of the board's entries, paths of that supernet with their scores: JSON lines as evaluate
+    /// --supernet prints them, or - for standard input
+    #[arg(long, value_name = "FILE", requires = "run", conflicts_with = "sample")]
+    pub scores: Option<String>,
+
+    /// N children of the best of --scores, as JSON lines: crossovers and mutations inside the limits, none of
+    /// them among the scored
+    #[arg(long, value_name = "N", value_parser = at_least_one, requires = "scores")]
+    pub offspring: Option<usize>,
+
+    /// Best paths of --scores that have --offspring
+    #[arg(long, value_name = "N", value_parser = at_least_one, requires = "offspring", default_value_t = 10)]
+    pub parents: usize,
+
     /// Only networks of at least this many million FLOPs, as published
     #[arg(long, value_name = "MILLIONS", conflicts_with_all = ["path", "name"])]
     pub flops_min: Option<f64>,
@@ -64,8 +82,12 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub sample: Option<usize>,
 
-    /// Seed of --sample: path i depends on the seed and i only
-    #[arg(long, value_name = "S", requires = "sample", default_value_t = 0)]
+    /// Path i of --sample from the i-th of N equal parts of the costs that can be reached
+    #[arg(long, requires = "sample")]
+    pub spread: bool,
+
+    /// Seed of --sample and --offspring: path i depends on the seed and i, and on the scores, only
+    #[arg(long, value_name = "S", requires = "random", default_value_t = 0)]
     pub seed: u64,
 
     /// Search space of --sample and --path, instead of the published one
@@ -81,6 +103,17 @@ pub struct Args {
         conflicts_with = "run"
     )]
     pub depths: Option<Vec<usize>>,
+
+    /// Layers per searched stage that paths of --sample have at least, each number up to --depths being
+    /// drawn as often; by default all of them
+    #[arg(
+        long,
+        value_name = "A,B,C,D,E",
+        value_delimiter = ',',
+        requires = "sample",
+        conflicts_with = "run"
+    )]
+    pub min_depths: Option<Vec<usize>>,
 
     /// Input size in pixels; by default the limits choose, or the network's own with --name and
     /// --weights

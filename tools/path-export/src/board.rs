@@ -5,12 +5,12 @@ use std::io::{self, Read};
 use std::path::Path as FilePath;
 
 use anyhow::Context;
-use cream_arch::{Architecture, BoardEntry, BoardFile, FlopsInterval};
+use cream_arch::{Architecture, BoardEntry, BoardFile, FlopsInterval, Source};
 use cream_cli::{Failure, OrFail, read_text, write_stdout};
 use sha2::{Digest, Sha256};
 
 use crate::request::Selection;
-use crate::{MAX_BYTES, Note, described, millions};
+use crate::{MAX_BYTES, Note, described, millions, scores};
 
 /// A board, and where it was.
 pub struct Opened {
@@ -20,6 +20,8 @@ pub struct Opened {
     pub name: Option<String>,
     /// SHA-256 of the supernet beside it, if there is one.
     supernet: Option<String>,
+    /// Whether the entries are scored paths in the board's place.
+    scored: bool,
 }
 
 /// Reads the board of a run directory, of a file or of standard input.
@@ -45,18 +47,23 @@ pub fn open(run: &str) -> Result<Opened, Failure> {
         false => None,
     };
     let name = if run == "-" { None } else { Some(run.to_owned()) };
-    Ok(Opened { board, name, supernet })
+    Ok(Opened { board, name, supernet, scored: false })
 }
 
-/// Prints the entries that a request selects.
+/// Prints the entries that a request selects, or of scored paths those.
 pub fn export(
     run: &str,
+    scored: Option<&str>,
     selection: &Selection,
     limits: FlopsInterval,
     note: Note,
 ) -> Result<(), Failure> {
-    let opened = open(run)?;
-    let inside = within(&opened.board, run, limits)?;
+    let mut opened = open(run)?;
+    if let Some(file) = scored {
+        opened.board.entries = scores::read(file, &opened.board)?;
+        opened.scored = true;
+    }
+    let inside = within(&opened.board, scored.unwrap_or(run), limits)?;
     let chosen: Vec<&BoardEntry> = match selection {
         Selection::Best => inside.into_iter().take(1).collect(),
         Selection::Top(count) => inside.into_iter().take(*count).collect(),
@@ -90,7 +97,7 @@ fn within<'a>(
     if inside.is_empty() {
         let (least, most) = (millions(least), millions(most));
         return Err(Failure::input(format!(
-            "{run}: no entry is inside --flops-min and --flops-max; the board's cost {least} to \
+            "{run}: no entry is inside --flops-min and --flops-max; those there cost {least} to \
              {most} MFLOPs, so move the limits into that range"
         )));
     }
@@ -102,6 +109,10 @@ impl Opened {
         let mut network = self.board.architecture(entry, self.name.clone()).or_input()?;
         if let Some(provenance) = &mut network.provenance {
             provenance.supernet_sha256.clone_from(&self.supernet);
+            if self.scored {
+                provenance.source = Source::Scores;
+                (provenance.step, provenance.batch_top1) = (None, None);
+            }
         }
         Ok(network)
     }

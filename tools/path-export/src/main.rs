@@ -3,8 +3,10 @@
 mod args;
 mod board;
 mod export;
+mod offspring;
 mod request;
 mod sample;
+mod scores;
 
 use std::process::ExitCode;
 
@@ -26,8 +28,11 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<(), Failure> {
     let note = Note { quiet: args.quiet };
     match args.request()? {
-        Request::Board { run, selection, limits } => board::export(&run, &selection, limits, note),
+        Request::Board { run, scores, selection, limits } => {
+            board::export(&run, scores.as_deref(), &selection, limits, note)
+        }
         Request::Sample(request) => sample::export(&request, note),
+        Request::Offspring(request) => offspring::export(&request, note),
         Request::Lists { lists, released, space, image_size, classes } => {
             let reading = if released { Reading::Released } else { Reading::Literal };
             let network = of_lists(&lists, reading, &open_space(space)?, image_size, classes)?;

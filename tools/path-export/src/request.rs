@@ -10,10 +10,12 @@ use crate::args::{Args, Format, WeightsArgs};
 
 /// What is asked for, of flags that agree with each other.
 pub enum Request {
-    /// Entries of a board.
+    /// Entries of a board, or scored paths in their place.
     Board {
         /// Run directory, file or `-`.
         run: String,
+        /// Scored paths: a file or `-`.
+        scores: Option<String>,
         /// Which entries.
         selection: Selection,
         /// Costs allowed.
@@ -21,6 +23,8 @@ pub enum Request {
     },
     /// Random paths.
     Sample(Sample),
+    /// Children of scored paths.
+    Offspring(Offspring),
     /// Index lists.
     Lists {
         /// As given.
@@ -97,10 +101,32 @@ pub struct Sample {
     pub space: Option<String>,
     /// Layers per searched stage, or none for what the limits choose.
     pub depths: Option<Vec<usize>>,
+    /// Layers per searched stage at least, or none for all.
+    pub min_depths: Option<Vec<usize>>,
+    /// Whether costs are spread over what can be reached.
+    pub spread: bool,
     /// In pixels, or none for what the limits choose.
     pub image_size: Option<usize>,
     /// Outputs of the classifier.
     pub classes: usize,
+    /// In millions.
+    pub flops_min: Option<f64>,
+    /// In millions.
+    pub flops_max: Option<f64>,
+}
+
+/// Children of scored paths.
+pub struct Offspring {
+    /// Whose supernet.
+    pub run: String,
+    /// Scored paths: a file or `-`.
+    pub scores: String,
+    /// How many.
+    pub count: usize,
+    /// How many of the best are parents.
+    pub parents: usize,
+    /// Their seed.
+    pub seed: u64,
     /// In millions.
     pub flops_min: Option<f64>,
     /// In millions.
@@ -139,11 +165,19 @@ impl Args {
                 run: self.run,
                 space: self.space,
                 depths: self.depths,
+                min_depths: self.min_depths,
+                spread: self.spread,
                 image_size: self.image_size,
                 classes,
                 flops_min,
                 flops_max,
             }));
+        }
+        if let (Some(run), Some(scores), Some(count)) = (&self.run, &self.scores, self.offspring) {
+            let (run, scores) = (run.clone(), scores.clone());
+            let Self { parents, seed, .. } = self;
+            let offspring = Offspring { run, scores, count, parents, seed, flops_min, flops_max };
+            return Ok(Request::Offspring(offspring));
         }
         let limits = FlopsInterval::from_millions(flops_min, flops_max).or_input()?;
         let selection = match (self.top, self.pareto) {
@@ -153,7 +187,7 @@ impl Args {
             (None, false) => Selection::Best,
         };
         match self.run {
-            Some(run) => Ok(Request::Board { run, selection, limits }),
+            Some(run) => Ok(Request::Board { run, scores: self.scores, selection, limits }),
             None => Err(Failure::input(
                 "nothing to export: give a run, --name, --path, --sample or --weights",
             )),

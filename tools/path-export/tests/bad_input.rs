@@ -34,7 +34,7 @@ fn board() -> Value {
     let cost = Cost::of(&space.architecture(&path, 32, 10).unwrap());
     let (flops, params) = (cost.flops(Convention::Published), cost.params());
     board.offer(Candidate { path, flops, params, batch_score: 0.5, step: 7 });
-    let shape = Shape { image_size: 32, depths: vec![1; 5] };
+    let shape = Shape::fixed(32, vec![1; 5]);
     let file = BoardFile::new(&board, space, shape, 10, FlopsInterval::ALL, 5);
     serde_json::from_str(&file.to_json()).unwrap()
 }

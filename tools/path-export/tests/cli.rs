@@ -49,7 +49,7 @@ fn write_board(directory: &FilePath) -> BoardFile {
         board.offer(Candidate { path, flops, params, batch_score: 1.0 - score, step });
         board.entries.last_mut().unwrap().validation_score = Some(score);
     }
-    let shape = Shape { image_size: 32, depths: vec![1; 5] };
+    let shape = Shape::fixed(32, vec![1; 5]);
     let interval = FlopsInterval { min: 0, max: 9_000_000 };
     let file = BoardFile::new(&board, space, shape, 10, interval, 5);
     std::fs::write(directory.join("board.json"), file.to_json()).unwrap();

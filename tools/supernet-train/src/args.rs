@@ -61,6 +61,9 @@ struct Settings {
     /// Layers per searched stage, as 1,2,2,1,1 [default: from the limits]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     depths: Option<Vec<usize>>,
+    /// Layers per searched stage that a path has at least; each number up to --depths is drawn as often [default: all]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    min_depths: Option<Vec<usize>>,
     /// Passes over the data
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
@@ -76,7 +79,7 @@ struct Settings {
     /// Entries of the board
     #[arg(long, value_name = "N")]
     board_size: Option<usize>,
-    /// Who teaches: meta (the matching network chooses) or top1 (the best entry)
+    /// Who teaches: meta (the matching network chooses), top1 (the best entry) or none (plain uniform sampling)
     #[arg(long, value_name = "METHOD")]
     pick_method: Option<String>,
     /// How often operators are drawn: uniform, board, or one weight per operator (in --config)

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use cream_arch::{EvaluationTransform, FlopsInterval, Shape, Space};
+use cream_arch::{EvaluationTransform, FlopsInterval, GivenShape, Space};
 use cream_cli::config::Resolved;
 use cream_cli::{Failure, OrFail, interrupt, read_text, write_stdout};
 use cream_data::ShardSet;
@@ -99,8 +99,12 @@ fn plan(args: &Args, settings: SearchSettings, data: &ShardSet) -> anyhow::Resul
     }
     let min = Some(settings.flops_min).filter(|&min| min > 0.0);
     let interval = FlopsInterval::from_millions(min, settings.flops_max)?;
-    let (size, depths) = (settings.image_size, settings.depths.as_deref());
-    let shape = space.shape(interval, size, depths, data.num_classes())?;
+    let given = GivenShape {
+        image_size: settings.image_size,
+        depths: settings.depths.clone(),
+        min_depths: settings.min_depths.clone(),
+    };
+    let shape = space.shape(interval, &given, data.num_classes())?;
     let device = device::open(&settings.device)?;
     Ok(SearchPlan { settings, space, shape, interval, device })
 }
@@ -108,9 +112,14 @@ fn plan(args: &Args, settings: SearchSettings, data: &ShardSet) -> anyhow::Resul
 /// What is searched, on what, and whether the limits bind.
 fn describe(plan: &SearchPlan, data_folder: &Path, data: &ShardSet) -> anyhow::Result<String> {
     use cream_data::Split::{SearchTrain, SearchValidation};
-    let SearchPlan { space, shape: Shape { image_size, depths }, interval, .. } = plan;
+    let SearchPlan { space, shape, interval, .. } = plan;
     let classes = data.num_classes();
-    let (cheapest, costliest) = space.choice_costs(depths, *image_size, classes)?.range();
+    let (cheapest, costliest) = space.reachable(shape, classes)?;
+    let (image_size, depths) = (shape.image_size, &shape.depths);
+    let layers = match shape.is_elastic() {
+        true => format!("{:?} to {depths:?}", shape.min_depths),
+        false => format!("{depths:?}"),
+    };
     let millions = |flops: u64| flops as f64 / 1e6;
     let above = if interval.min > cheapest {
         format!("flops-min {} binds", millions(interval.min))
@@ -123,7 +132,7 @@ fn describe(plan: &SearchPlan, data_folder: &Path, data: &ShardSet) -> anyhow::R
         max => format!("flops-max {} does not bind at this size", millions(max)),
     };
     Ok(format!(
-        "searching on {}: {} images to train on, {} to rank paths with, {classes} classes; {image_size} px, {depths:?} \
+        "searching on {}: {} images to train on, {} to rank paths with, {classes} classes; {image_size} px, {layers} \
          layers per stage; paths cost {} to {} MFLOPs; {above}, {below}",
         data_folder.display(),
         data.len(SearchTrain),

@@ -49,7 +49,7 @@ fn recipes_are_named_by_key_with_what_is_allowed() {
         ("not a number", "learning-rate = nan", &["@/recipe.toml: key `learning-rate`: NaN"]),
         ("negative rate", "learning-rate = -1.0", &["learning-rate is -1; give a number above 0"]),
         ("share above 1", "label-smoothing = 2.0", &["label-smoothing is 2; give at least 0 and below 1"]),
-        ("unknown word", "pick-method = \"best\"", &["@/recipe.toml: key `pick-method`: unknown variant `best`", "`meta` or `top1`"]),
+        ("unknown word", "pick-method = \"best\"", &["@/recipe.toml: key `pick-method`: unknown variant `best`", "one of `meta`, `top1`, `none`"]),
         ("unknown device", "device = \"tpu\"", &["device tpu: give auto, cpu or cuda[:N]"]),
         ("too many workers", "workers = 1000", &["workers is 1000; give 0 to 256"]),
         ("no threads", "threads = 0", &["threads is 0; give 1 to 1024"]),

@@ -19,10 +19,10 @@ pub struct Provenance {
     /// Run directory or board file that the path was exported from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
-    /// Seed of the search or of the sampling.
+    /// Seed of the search, of the sampling or of the evolution.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// Number of a sampled path under that seed.
+    /// Number of a sampled path or of a child under that seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<u64>,
     /// Step of the search at which the path was last offered to the board.
@@ -57,6 +57,10 @@ pub enum Source {
     Sample,
     /// Index lists given by a person.
     Lists,
+    /// A list of paths that were scored with a search's weights.
+    Scores,
+    /// Crossover or mutation of such paths.
+    Evolution,
 }
 
 impl From<Source> for Provenance {

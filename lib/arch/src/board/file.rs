@@ -22,6 +22,9 @@ pub struct BoardFile {
     pub space: Space,
     /// Layers per searched stage of the supernet.
     pub depths: Vec<usize>,
+    /// Layers per searched stage that a path has at least; all of them where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_depths: Option<Vec<usize>>,
     /// Side of the square input in pixels.
     pub image_size: usize,
     /// Outputs of the classifier.
@@ -84,10 +87,30 @@ impl BoardFile {
         interval: FlopsInterval,
         seed: u64,
     ) -> Self {
-        let Shape { image_size, depths } = shape;
+        let elastic = shape.is_elastic();
+        let Shape { image_size, depths, min_depths } = shape;
+        let min_depths = elastic.then_some(min_depths);
         let entries = board.ranked().into_iter().map(BoardEntry::from).collect();
         let format = BoardTag::Board;
-        Self { format, version: 1, space, depths, image_size, num_classes, interval, seed, entries }
+        Self {
+            format,
+            version: 1,
+            space,
+            depths,
+            min_depths,
+            image_size,
+            num_classes,
+            interval,
+            seed,
+            entries,
+        }
+    }
+
+    /// What the supernet was trained at.
+    pub fn shape(&self) -> Shape {
+        let depths = self.depths.clone();
+        let min_depths = self.min_depths.clone().unwrap_or_else(|| depths.clone());
+        Shape { image_size: self.image_size, depths, min_depths }
     }
 
     /// Reads and validates a board; errors name the JSON path.
@@ -148,7 +171,7 @@ impl BoardFile {
     fn validate(&self) -> Result<(), ArchError> {
         header::BOARD.check(self.version)?;
         self.space.validate().map_err(|error| error.inside("space"))?;
-        self.space.check_depths(&self.depths)?;
+        self.space.check_shape(&self.shape())?;
         self.interval.validate().map_err(|error| error.inside("interval"))?;
         // Size and classes by any of the paths, so that an error about them does not speak of an entry.
         let cheap = Path(self.depths.iter().map(|&layers| vec![0; layers]).collect());
@@ -167,8 +190,12 @@ impl BoardFile {
     /// The costs stated must be those that the path counts, or a limit would select wrongly.
     fn validate_entry(&self, entry: &BoardEntry) -> Result<(), ArchError> {
         let network = self.space.architecture(&entry.path, self.image_size, self.num_classes)?;
-        if entry.path.depths() != self.depths {
-            let allowed = format!("{:?} layers", self.depths);
+        if !self.shape().holds(&entry.path) {
+            let depths = &self.depths;
+            let allowed = match &self.min_depths {
+                Some(least) => format!("{least:?} to {depths:?} layers"),
+                None => format!("{depths:?} layers"),
+            };
             return Err(ArchError::value("path", &entry.path, allowed));
         }
         let cost = Cost::of(&network);

@@ -10,7 +10,7 @@ use crate::run_folder::{Place, Resume};
 use crate::score::Tally;
 use candle_core::{DType, Tensor};
 use cream_arch::Architecture;
-use cream_nn::{ChildNet, TensorFile};
+use cream_nn::{ChildNet, TensorFile, WeightsDescription};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -158,23 +158,19 @@ impl Retraining<'_> {
 
     /// Writes the results.
     pub(super) fn finish(&self) -> Result<(), TrainError> {
-        let raw = self.weights_file(self.network.weights().tensors(), "raw").to_bytes()?;
+        let raw = self.weights_file(self.network.weights().tensors(), false).to_bytes()?;
         let Some(ema) = &self.ema else {
             return self.folder.write_results(&[("model.safetensors", raw)]);
         };
-        let averaged = self.weights_file(ema.tensors().clone(), "ema").to_bytes()?;
+        let averaged = self.weights_file(ema.tensors().clone(), true).to_bytes()?;
         self.folder
             .write_results(&[("model-raw.safetensors", raw), ("model.safetensors", averaged)])
     }
 
-    fn weights_file(&self, tensors: BTreeMap<String, Tensor>, weights: &str) -> TensorFile {
-        let description = serde_json::json!({
-            "format": "cream-weights",
-            "version": 1,
-            "weights": weights,
-            "architecture": self.plan.architecture,
-            "classes": self.data.classes(),
-        });
+    fn weights_file(&self, tensors: BTreeMap<String, Tensor>, averaged: bool) -> TensorFile {
+        let architecture = self.plan.architecture.clone();
+        let classes = self.data.classes().to_vec();
+        let description = WeightsDescription { averaged, architecture, classes }.to_json();
         TensorFile { description, tensors }
     }
 }

@@ -104,7 +104,7 @@ impl Search<'_> {
         Ok(BatchScore { loss: loss_value, top1: tally.top1() })
     }
 
-    /// The teacher of `path`; `None` while the board is empty. Every `meta-interval` steps after the warm-up the
+    /// The teacher of `path`; `None` while the board is empty, and where nobody teaches. Every `meta-interval` steps after the warm-up the
     /// matching network is updated on this batch first.
     fn find_teacher(
         &self,
@@ -115,8 +115,10 @@ impl Search<'_> {
     ) -> Result<Option<Teaching>, TrainError> {
         let settings = &self.plan.settings;
         let Some(best) = self.prioritized.best() else { return Ok(None) };
-        if settings.pick_method == PickMethod::Top1 {
-            return Ok(Some(Teaching { teacher: best.clone(), rho: 0.5 }));
+        match settings.pick_method {
+            PickMethod::None => return Ok(None),
+            PickMethod::Top1 => return Ok(Some(Teaching { teacher: best.clone(), rho: 0.5 })),
+            PickMethod::Meta => {}
         }
         let probes = self.prioritized.probes();
         let mut choice = self.matching.choose(&self.supernet, path, &probes)?;

@@ -4,6 +4,7 @@ use super::Search;
 use crate::non_finite::Step;
 use crate::report::Silent;
 use crate::run_folder::{Resume, RunFolder};
+use crate::settings::{PickMethod, SearchSettings};
 use crate::sitting::Reason;
 use crate::tiny;
 use candle_core::{DType, Tensor};
@@ -179,4 +180,51 @@ fn scoring_can_be_cut_off_anywhere() {
         assert!(scores(search).iter().all(Option::is_some));
         assert!(changed(&before, &search.supernet.weights().snapshot().unwrap()).is_empty());
     });
+}
+
+/// A whole search under these settings: its supernet's tensors, without the matching network's, and its board's paths.
+fn finished(settings: SearchSettings) -> (Tensors, Vec<Path>) {
+    let dir = tempfile::tempdir().unwrap();
+    let shards = dir.path().join("data");
+    tiny::write_shards(&shards);
+    let data = Arc::new(ShardSet::open(&shards).unwrap());
+    let plan = tiny::search_plan(settings);
+    let folder = RunFolder::open(dir.path().join("run"), &Resume::Auto).unwrap();
+    let mut search = Search::start(&plan, &data, &folder, &Resume::Never, &mut Silent).unwrap();
+    for _ in 0..plan.settings.epochs {
+        for batch in search.training_batches().unwrap() {
+            search.step(&batch.unwrap()).unwrap();
+        }
+        search.end_epoch().unwrap();
+    }
+    let paths = search.prioritized.board().entries.iter().map(|e| e.path.clone()).collect();
+    (search.supernet.weights().tensors(), paths)
+}
+
+#[test]
+fn where_nobody_teaches_it_does_not_matter_when_the_board_opens() {
+    let settings = |pick_method, warmup_epochs| SearchSettings {
+        pick_method,
+        warmup_epochs,
+        ..tiny::search_settings()
+    };
+    let (early, paths) = finished(settings(PickMethod::None, 0));
+    let (late, _) = finished(settings(PickMethod::None, 2));
+    assert!(changed(&early, &late).is_empty());
+    assert!(!paths.is_empty(), "the board ranks all the same");
+    let (taught, _) = finished(settings(PickMethod::Meta, 0));
+    assert!(!changed(&early, &taught).is_empty());
+}
+
+#[test]
+fn paths_of_a_supernet_may_have_fewer_layers() {
+    let settings = SearchSettings {
+        depths: Some(vec![1, 2, 1, 2, 1]),
+        min_depths: Some(vec![1; 5]),
+        board_size: 20,
+        ..tiny::search_settings()
+    };
+    let (_, paths) = finished(settings);
+    let depths: BTreeSet<Vec<usize>> = paths.iter().map(Path::depths).collect();
+    assert!(depths.len() > 1, "{depths:?}");
 }

@@ -17,6 +17,8 @@ pub enum PickMethod {
     Meta,
     /// The best-ranked entry, with rho = 0.5.
     Top1,
+    /// Nobody: plain uniform sampling, in which the board only ranks.
+    None,
 }
 
 /// How often each operator is drawn.
@@ -51,6 +53,8 @@ pub struct SearchSettings {
     pub image_size: Option<usize>,
     /// Layers per searched stage; from `flops-max` unless given.
     pub depths: Option<Vec<usize>>,
+    /// Layers per searched stage that a path has at least; all of `depths` unless given.
+    pub min_depths: Option<Vec<usize>>,
     /// Passes over the data.
     pub epochs: usize,
     /// Images per step.
@@ -69,7 +73,7 @@ pub struct SearchSettings {
     pub board_size: usize,
     /// Probe images kept with each entry.
     pub slice: usize,
-    /// `meta` or `top1`.
+    /// `meta`, `top1` or `none`.
     pub pick_method: PickMethod,
     /// Learning rate of the matching network.
     pub meta_learning_rate: f64,
@@ -107,6 +111,7 @@ impl Default for SearchSettings {
             flops_max: None,
             image_size: None,
             depths: None,
+            min_depths: None,
             epochs: 120,
             batch: 128,
             learning_rate: None,
@@ -167,7 +172,7 @@ impl SearchSettings {
         check(self.meta_interval > 0, || "meta-interval is 0; give at least 1".to_owned())?;
         check_count("recalibration-batches", self.recalibration_batches, 1..=10_000)?;
         let needed = 2 * self.slice;
-        check(self.pick_method == PickMethod::Top1 || self.batch >= needed, || {
+        check(self.pick_method != PickMethod::Meta || self.batch >= needed, || {
             format!(
                 "batch is {}; an update of the matching network needs 2 x slice = {needed} images",
                 self.batch

@@ -122,7 +122,9 @@ pub fn search_settings() -> SearchSettings {
 }
 
 pub fn search_plan(settings: SearchSettings) -> SearchPlan {
-    let shape = Shape { image_size: SIZE, depths: DEPTHS.to_vec() };
+    let depths = settings.depths.clone().unwrap_or(DEPTHS.to_vec());
+    let min_depths = settings.min_depths.clone().unwrap_or(depths.clone());
+    let shape = Shape { image_size: SIZE, depths, min_depths };
     SearchPlan { settings, space: space(), shape, interval: interval(), device: Device::Cpu }
 }
 
