@@ -1,75 +1,145 @@
-//! Compiles every kernel as C++ for the host, against the shim.
+//! Compiles every kernel of the operators, and the broken ones of the tests, as C++ for the host.
+//!
+//! A source is preprocessed behind the shim, so that the names of kernels that macros make can be seen; then it becomes a
+//! translation unit with a table of them. All of a source is in a namespace without a name: kernels.cu of different
+//! operators have functions of the same name.
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 const OPERATORS: &str = "../../lib/nn/src/ops";
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let out = PathBuf::from(std::env::var("OUT_DIR")?);
-    println!("cargo::rerun-if-changed={OPERATORS}");
-    println!("cargo::rerun-if-changed=shim");
-    println!("cargo::rerun-if-changed=broken");
-    let mut sources = Vec::new();
-    for entry in fs::read_dir(OPERATORS)? {
-        let kernel = entry?.path().join("kernel.cu");
-        if kernel.exists() {
-            sources.push(kernel);
-        }
+fn main() {
+    if let Err(problem) = compile_all() {
+        println!("cargo::error={}", problem.to_string().replace('\n', " "));
     }
-    for entry in fs::read_dir("broken")? {
-        sources.push(entry?.path());
+}
+
+fn compile_all() -> Result<(), Box<dyn Error>> {
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo has not set OUT_DIR")?);
+    // A new operator changes the list of them; the rest of their folders is none of this.
+    for place in ["build.rs", "shim", "broken", &format!("{OPERATORS}/mod.rs")] {
+        println!("cargo::rerun-if-changed={place}");
     }
-    sources.sort();
-    let mut build = compiler();
-    build.file("shim/scheduler.cpp");
-    let mut table = String::from("#include \"scheduler.h\"\n");
-    let (mut kernels, mut counts) = (String::new(), String::new());
-    for (number, source) in sources.iter().enumerate() {
-        let names = names(source, &out)?;
-        // Inside a namespace without a name, so that what every source includes is its own.
-        let mut text = format!(
-            "#include \"device.h\"\n#include <cuda_bf16.h>\nnamespace {{\n#include \"{}\"\n}}\n",
-            fs::canonicalize(source)?.display()
-        );
-        writeln!(text, "extern const emulation::Kernel kernels_{number}[] = {{")?;
-        names.iter().try_for_each(|name| writeln!(text, "    EMULATED({name}),"))?;
-        text += "};\n";
-        let file = out.join(format!("source_{number}.cpp"));
-        fs::write(&file, text)?;
-        build.file(file);
-        writeln!(table, "extern const emulation::Kernel kernels_{number}[];")?;
-        write!(kernels, "kernels_{number}, ")?;
-        write!(counts, "{}, ", names.len())?;
+    for entry in fs::read_dir(Path::new(OPERATORS).join("cuda"))? {
+        println!("cargo::rerun-if-changed={}", entry?.path().display());
     }
-    writeln!(table, "extern const emulation::Kernel *const KERNELS[] = {{{kernels}}};")?;
-    writeln!(table, "extern const size_t KERNEL_COUNTS[] = {{{counts}}};")?;
-    writeln!(table, "extern const size_t SOURCES = {};", sources.len())?;
-    let file = out.join("table.cpp");
-    fs::write(&file, table)?;
-    build.file(file).try_compile("emulated_kernels")?;
+    let mut kernels = compiler();
+    // Its calls tell of every access; the sanitizer's own runtime is not there.
+    kernels.flag("-fsanitize=thread");
+    let mut tables = Vec::new();
+    for source in sources()? {
+        println!("cargo::rerun-if-changed={}", source.display());
+        let number = tables.len();
+        let unit = out.join(format!("unit{number}.cpp"));
+        fs::write(&unit, translation_unit(&source, &out, number)?)?;
+        kernels.file(unit);
+        tables.push(format!("TABLE_{number}"));
+    }
+    let objects = kernels.try_compile_intermediates()?;
+    let list = out.join("tables.cpp");
+    fs::write(&list, list_of(&tables)?)?;
+    let mut shim = compiler();
+    shim.file(list).objects(objects);
+    for file in ["emulate.cpp", "run.cpp", "watch.cpp", "hooks.cpp"] {
+        shim.file(Path::new("shim").join(file));
+    }
+    shim.try_compile("cream_emulation")?;
     Ok(())
 }
 
 fn compiler() -> cc::Build {
     let mut build = cc::Build::new();
-    build.cpp(true).std("c++17").opt_level(1).include("shim").include(format!("{OPERATORS}/cuda"));
-    // CUDA's compiler knows these; the comparison of int and unsigned is its idiom.
-    build.flag_if_supported("-Wno-unknown-pragmas").flag_if_supported("-Wno-sign-compare");
-    build.flag_if_supported("-Wno-unused-function").flag_if_supported("-Wno-subobject-linkage");
+    build.cpp(true).std("c++17").opt_level(1).debug(false).warnings(true).extra_warnings(true);
+    build.include("shim").include(Path::new(OPERATORS).join("cuda"));
+    // Fused products and sums would make the results another machine's; fibers jump between stacks.
+    build.flag("-ffp-contract=off").flag("-U_FORTIFY_SOURCE");
+    // What CUDA's compiler knows or does not mind.
+    build.flag("-Wno-unknown-pragmas").flag("-Wno-sign-compare");
     build
 }
 
-/// Names of a source's kernels, as they are once macros have made them.
-fn names(source: &Path, out: &Path) -> Result<Vec<String>, Box<dyn Error>> {
-    let file = out.join("expanded.cpp");
-    let include = fs::canonicalize(source)?;
-    fs::write(&file, format!("#include \"device.h\"\n#include \"{}\"\n", include.display()))?;
-    let mut build = compiler();
-    let expanded = build.define("__global__", "EMULATED_KERNEL").file(file).try_expand()?;
-    let text = String::from_utf8(expanded)?;
-    let kernels = text.split("EMULATED_KERNEL void ").skip(1);
-    Ok(kernels.filter_map(|text| Some(text.split_once('(')?.0.trim().to_owned())).collect())
+/// All sources, in the order of their names.
+fn sources() -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let mut sources = Vec::new();
+    for entry in fs::read_dir(OPERATORS)? {
+        sources.push(entry?.path().join("kernel.cu"));
+    }
+    for entry in fs::read_dir("broken")? {
+        sources.push(entry?.path());
+    }
+    sources.retain(|source| source.is_file());
+    sources.sort();
+    Ok(sources)
+}
+
+/// A source after the preprocessor, without what only CUDA knows, and a table of its kernels.
+fn translation_unit(source: &Path, out: &Path, number: usize) -> Result<String, Box<dyn Error>> {
+    let wrapper = out.join(format!("wrapper{number}.cpp"));
+    let source = fs::canonicalize(source)?;
+    let include = format!("#include \"{}\"", source.display());
+    fs::write(&wrapper, format!("#include \"cuda_runtime.h\"\nnamespace {{\n{include}\n}}\n"))?;
+    let marks = ["__global__", "__shared__"].map(|word| (word, format!("EMULATED{word}")));
+    let mut preprocessor = compiler();
+    for (word, mark) in &marks {
+        preprocessor.define(word, mark.as_str());
+    }
+    let text = String::from_utf8(preprocessor.file(&wrapper).try_expand()?)?;
+    let [kernel, shared] = marks.map(|(_, mark)| mark);
+    let mut entries = String::new();
+    for rest in text.split(&kernel).skip(1) {
+        let declared = rest.split_once('(').map_or("", |(declared, _)| declared);
+        let name = declared.trim().trim_start_matches("void").trim();
+        writeln!(entries, "    emulation::entry<&{name}>(\"{name}\"),")?;
+    }
+    let text = with_shared_memory(&text.replace(&kernel, ""), &shared)?;
+    Ok(format!(
+        "{text}\nextern const emulation::Kernel TABLE_{number}[] = {{\n{entries}}};\n\
+         extern const size_t TABLE_{number}_LENGTH = sizeof TABLE_{number} / sizeof *TABLE_{number};\n"
+    ))
+}
+
+/// Shared memory as references to what the shim has of it; that whose size a launch gives, as a pointer. The address of a
+/// static variable is the key, of which every instance of a template has its own.
+fn with_shared_memory(text: &str, mark: &str) -> Result<String, String> {
+    let mut pieces = text.split(mark);
+    let mut done = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (declared, rest) = piece.split_once(';').unwrap_or_default();
+        let (declared, external) = (declared.trim(), done.trim_end().ends_with("extern"));
+        let (first, sides) = declared.split_once('[').unwrap_or((declared, ""));
+        let (kind, name) = first.trim().rsplit_once(' ').unwrap_or_default();
+        if name.is_empty() || declared.contains(',') || external != (sides.trim() == "]") {
+            return Err(format!("shared memory that the emulation cannot read: {declared}"));
+        }
+        if external {
+            done.truncate(done.trim_end().len() - "extern".len());
+            write!(done, "{kind} *{name} = ({kind} *)emulation::dynamic_shared();{rest}")
+        } else {
+            write!(
+                done,
+                "static char key_of_{name}; typedef {kind} type_of_{name}{}; type_of_{name} &{name} = \
+                 *(type_of_{name} *)emulation::share(sizeof(type_of_{name}), &key_of_{name}, \"{name}\");{rest}",
+                &declared[first.len()..]
+            )
+        }
+        .map_err(|e| e.to_string())?;
+    }
+    Ok(done)
+}
+
+/// The source that lists the tables for the shim.
+fn list_of(tables: &[String]) -> Result<String, std::fmt::Error> {
+    let mut list = "#include \"emulation.h\"\n".to_owned();
+    for table in tables {
+        writeln!(list, "extern const emulation::Kernel {table}[];")?;
+        writeln!(list, "extern const size_t {table}_LENGTH;")?;
+    }
+    let lengths: Vec<String> = tables.iter().map(|table| format!("&{table}_LENGTH")).collect();
+    writeln!(list, "extern const emulation::Kernel *const KERNELS[] = {{{}}};", tables.join(", "))?;
+    writeln!(list, "extern const size_t *const KERNEL_COUNTS[] = {{{}}};", lengths.join(", "))?;
+    writeln!(list, "extern const size_t SOURCES = {};", tables.len())?;
+    Ok(list)
 }

@@ -1,196 +1,144 @@
-//! CUDA kernels on the host: a launch runs block after block, the threads of a block in turns.
+//! CUDA kernels on the host: every `kernel.cu` of the operators, compiled as C++, and what runs it and watches it.
 //!
-//! Every launch is run in several orders of blocks and threads, each on a copy of its buffers that ends at, or begins
-//! after, memory that cannot be touched. What differs between orders is a race; what reaches past a buffer, or waits where
-//! not all threads come, is named. Not found are races whose outcome no order changes, and reads just before a buffer's
-//! start or past its end that stay inside the page and change nothing.
+//! A launch runs block after block, a block's threads in turns, in several orders. Found are: threads that wait where not
+//! all others come, accesses outside a buffer or outside a variable in shared memory, reads of what nobody has written,
+//! outputs that are not written, writes to inputs, vectors at addresses that are no multiple of their size, accesses of
+//! two threads to one place with no barrier between them, and results that depend on the order of threads or blocks.
+//!
+//! Every access that the compiler's instrumentation tells of is checked, byte by byte. What it does not tell of, a call of
+//! memcpy for one, meets pages without access and patterns around the buffers.
+//!
+//! Not found is what only a device has: the errors of its approximate functions to the last bit, fused products and sums,
+//! and which of its limits on registers a kernel meets.
 
-mod memory;
+mod element;
+mod shim;
 
-use std::ffi::CString;
-use std::sync::Mutex;
+pub use element::Element;
 
-use memory::{Guarded, Side};
-
-/// Orders in which blocks and threads run: as they come, backwards, and shuffled.
-const ORDERS: u32 = 4;
-
-/// What a kernel did wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a kernel did wrong, with its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault(pub String);
 
-/// An argument of a kernel.
-#[derive(Debug, Clone)]
-pub enum Argument {
-    /// The buffer of this number.
-    Buffer(usize),
-    /// No memory.
-    Null,
+/// A launch in the making: the arguments in their order, then [`Launch::over`].
+#[derive(Debug)]
+pub struct Launch<'a> {
+    kernel: String,
+    dynamic_bytes: usize,
+    arguments: Vec<shim::Argument>,
+    memory: Vec<shim::Memory<'a>>,
+    links: Vec<shim::Link>,
+}
+
+/// What a struct among the arguments is made of, in order and without gaps.
+#[derive(Debug)]
+pub enum Field<'a> {
     /// An `int`.
     Int(i32),
+    /// A `long long`.
+    Long(i64),
     /// A `float`.
     Float(f32),
-    /// A struct by value: its bytes, and where in it addresses of buffers go.
-    Struct(Vec<u8>, Vec<(usize, usize)>),
+    /// The address of memory that is read.
+    Input(&'a [f32]),
+    /// The address of memory that is read and written.
+    Changed(&'a mut [f32]),
+    /// No address.
+    Null,
 }
 
-/// A launch in the making.
-#[derive(Debug, Clone)]
-pub struct Launch {
-    kernel: String,
-    blocks: [u32; 3],
-    threads: [u32; 2],
-    arguments: Vec<Argument>,
-    buffers: Vec<Vec<u8>>,
-}
-
-/// As the shim has it.
-#[repr(C)]
-#[derive(Clone, Copy)]
-union Taken {
-    address: *const u8,
-    integer: i32,
-    number: f32,
-}
-
-unsafe extern "C" {
-    fn emulate(
-        name: *const std::ffi::c_char,
-        arguments: *const Taken,
-        count: usize,
-        blocks: *const u32,
-        threads: *const u32,
-        order: u32,
-        message: *mut u8,
-        room: usize,
-    ) -> i32;
-}
-
-/// The shim has one launch at a time.
-static TURN: Mutex<()> = Mutex::new(());
-
-impl Launch {
-    /// Of the kernel of this name, on blocks of threads.
-    pub fn new(kernel: &str, blocks: [usize; 2], threads: [usize; 2]) -> Self {
-        let [x, y] = blocks.map(|n| n as u32);
-        let threads = threads.map(|n| n as u32);
-        let (arguments, buffers) = (Vec::new(), Vec::new());
-        Self { kernel: kernel.to_owned(), blocks: [x, y, 1], threads, arguments, buffers }
+impl<'a> Launch<'a> {
+    /// Of the kernel of this name.
+    pub fn new(kernel: &str) -> Self {
+        let (arguments, memory, links) = (Vec::new(), Vec::new(), Vec::new());
+        Self { kernel: kernel.to_owned(), dynamic_bytes: 0, arguments, memory, links }
     }
 
-    /// Adds a buffer as the next argument.
+    /// Memory that the kernel reads.
     #[must_use]
-    pub fn buffer(mut self, bytes: Vec<u8>) -> Self {
-        self.arguments.push(Argument::Buffer(self.buffers.len()));
-        self.buffers.push(bytes);
-        self
+    pub fn input<T: Element>(self, values: &'a [T]) -> Self {
+        self.buffer(shim::Memory::input(values))
     }
 
-    /// Adds a buffer that a struct refers to.
+    /// Memory of which the kernel writes all and reads nothing before.
     #[must_use]
-    pub fn hidden(mut self, bytes: Vec<u8>) -> Self {
-        self.buffers.push(bytes);
-        self
+    pub fn output<T: Element>(self, values: &'a mut [T]) -> Self {
+        self.buffer(shim::Memory::output(values))
     }
 
-    /// Adds any other argument.
+    /// Memory that the kernel finds with something in it.
     #[must_use]
-    pub fn argument(mut self, argument: Argument) -> Self {
+    pub fn changed<T: Element>(self, values: &'a mut [T]) -> Self {
+        self.buffer(shim::Memory::changed(values))
+    }
+
+    fn buffer(mut self, memory: shim::Memory<'a>) -> Self {
+        let (argument, buffer) = (self.arguments.len(), self.memory.len());
+        self.links.push(shim::Link { argument, offset: 0, buffer });
+        self.memory.push(memory);
+        self.push(shim::Argument::Address)
+    }
+
+    fn push(mut self, argument: shim::Argument) -> Self {
         self.arguments.push(argument);
         self
     }
 
-    /// Adds an `int`.
+    /// Memory that the kernel is to leave alone.
     #[must_use]
-    pub fn int(self, value: usize) -> Self {
-        self.argument(Argument::Int(value as i32))
+    pub fn none(self) -> Self {
+        self.push(shim::Argument::Address)
     }
 
-    /// Adds a `float`.
+    /// An `int`.
     #[must_use]
-    pub fn float(self, value: f64) -> Self {
-        self.argument(Argument::Float(value as f32))
+    pub fn int(self, number: usize) -> Self {
+        self.push(shim::Argument::Integer(number as i32))
     }
 
-    /// Runs the launch in every order; returns the buffers as it leaves them.
-    ///
-    /// # Errors
-    /// [`Fault`] for what the kernel does wrong in any of them.
-    pub fn run(self) -> Result<Vec<Vec<u8>>, Fault> {
-        let mut outcome: Option<Vec<Vec<u8>>> = None;
-        for order in 0..ORDERS {
-            let found = self.run_in(order)?;
-            match &outcome {
-                None => outcome = Some(found),
-                Some(first) if *first == found => {}
-                Some(first) => {
-                    let buffer = first.iter().zip(&found).position(|(a, b)| a != b);
-                    let buffer = buffer.unwrap_or_default();
-                    return Err(Fault(format!(
-                        "{}: what is in buffer {buffer} depends on the order of threads",
-                        self.kernel
-                    )));
-                }
+    /// A `float`.
+    #[must_use]
+    pub fn float(self, number: f64) -> Self {
+        self.push(shim::Argument::Number(number as f32))
+    }
+
+    /// A struct by value.
+    #[must_use]
+    pub fn structure(mut self, fields: impl IntoIterator<Item = Field<'a>>) -> Self {
+        let mut bytes = Vec::new();
+        for field in fields {
+            match field {
+                Field::Int(number) => bytes.extend(number.to_ne_bytes()),
+                Field::Long(number) => bytes.extend(number.to_ne_bytes()),
+                Field::Float(number) => bytes.extend(number.to_ne_bytes()),
+                Field::Input(values) => self.link(&mut bytes, shim::Memory::input(values)),
+                Field::Changed(values) => self.link(&mut bytes, shim::Memory::changed(values)),
+                Field::Null => bytes.extend(0_u64.to_ne_bytes()),
             }
         }
-        Ok(outcome.unwrap_or_default())
+        self.push(shim::Argument::Struct(bytes))
     }
 
-    fn run_in(&self, order: u32) -> Result<Vec<Vec<u8>>, Fault> {
-        let fault = |text: String| Fault(format!("{}: {text}", self.kernel));
-        let side = if order.is_multiple_of(2) { Side::End } else { Side::Start };
-        let memory = self.buffers.iter().map(|bytes| Guarded::new(bytes, side));
-        let memory =
-            memory.collect::<Result<Vec<Guarded>, _>>().map_err(|e| fault(e.to_string()))?;
-        let structs: Vec<Vec<u8>> = self.arguments.iter().map(|a| filled(a, &memory)).collect();
-        let taken: Vec<Taken> = self
-            .arguments
-            .iter()
-            .zip(&structs)
-            .map(|(argument, bytes)| match argument {
-                Argument::Buffer(number) => Taken { address: memory[*number].address() },
-                Argument::Null => Taken { address: std::ptr::null() },
-                Argument::Int(value) => Taken { integer: *value },
-                Argument::Float(value) => Taken { number: *value },
-                Argument::Struct(..) => Taken { address: bytes.as_ptr() },
-            })
-            .collect();
-        let name = CString::new(self.kernel.clone()).map_err(|e| fault(e.to_string()))?;
-        let mut message = vec![0_u8; 400];
-        let turn = TURN.lock();
-        // SAFETY: name, arguments and message live on; the shim checks that there is a kernel of so many arguments, and
-        // what a kernel reaches beyond its buffers ends in a fault that the shim catches or in the canaries around them.
-        let status = unsafe {
-            emulate(
-                name.as_ptr(),
-                taken.as_ptr(),
-                taken.len(),
-                self.blocks.as_ptr(),
-                self.threads.as_ptr(),
-                order,
-                message.as_mut_ptr(),
-                message.len(),
-            )
-        };
-        drop(turn);
-        if status != 0 {
-            let text: Vec<u8> = message.into_iter().take_while(|&byte| byte != 0).collect();
-            return Err(fault(String::from_utf8_lossy(&text).into_owned()));
-        }
-        if let Some(number) = memory.iter().position(|memory| !memory.is_intact()) {
-            return Err(fault(format!("writes outside buffer {number}")));
-        }
-        Ok(memory.iter().map(Guarded::bytes).collect())
+    fn link(&mut self, bytes: &mut Vec<u8>, memory: shim::Memory<'a>) {
+        let (argument, offset) = (self.arguments.len(), bytes.len());
+        self.links.push(shim::Link { argument, offset, buffer: self.memory.len() });
+        self.memory.push(memory);
+        bytes.extend(0_u64.to_ne_bytes());
     }
-}
 
-/// A struct's bytes with the addresses of its buffers.
-fn filled(argument: &Argument, memory: &[Guarded]) -> Vec<u8> {
-    let Argument::Struct(bytes, places) = argument else { return Vec::new() };
-    let mut bytes = bytes.clone();
-    for &(at, buffer) in places {
-        let address = memory[buffer].address() as u64;
-        bytes[at..at + 8].copy_from_slice(&address.to_ne_bytes());
+    /// With so many bytes of shared memory that the launch sizes.
+    #[must_use]
+    pub fn sharing(self, dynamic_bytes: usize) -> Self {
+        Self { dynamic_bytes, ..self }
     }
-    bytes
+
+    /// Runs it on so many blocks of so many threads, along x, y and z, and leaves what it writes in its memory.
+    ///
+    /// # Errors
+    /// [`Fault`] for what it does wrong, and for arguments that are not its own.
+    pub fn over(self, blocks: [usize; 3], threads: [usize; 3]) -> Result<(), Fault> {
+        let Self { kernel, dynamic_bytes, arguments, memory, links } = self;
+        shim::emulate_launch(&kernel, [blocks, threads], dynamic_bytes, arguments, &memory, &links)
+            .map_err(Fault)
+    }
 }
