@@ -128,7 +128,7 @@ else
 endif
 
 # Scripts of tests/parity.
-PARITY := checkpoints exports
+PARITY := checkpoints timm_weights exports
 
 parity: | $(BUILD)
 ifdef PYTHON

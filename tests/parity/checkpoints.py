@@ -5,7 +5,7 @@ legacy form and in the zip form, with and without `module.`, with an average bes
 them; its logits are held against PyTorch's on the crops that it fed (--save-inputs), and its first
 class against that of Pillow and PyTorch from the files on, wherever the margin is wider than the
 difference of the two decoders makes. Then EfficientNet-Lite0's public weights, if its two packages are
-there, and the names of timm's networks, if that is.
+there. timm's networks are in timm_weights.py.
 
 Needs a Python with torch, safetensors and pillow, and our release binaries:
 
@@ -30,7 +30,7 @@ FAILED = []
 
 def fail(message):
     """Ends with one line that says what to do."""
-    print(f"checkpoints.py: {message}", file=sys.stderr)
+    print(f"{pathlib.Path(sys.argv[0]).name}: {message}", file=sys.stderr)
     sys.exit(2)
 
 
