@@ -8,6 +8,8 @@ SHELL := bash
 .DEFAULT_GOAL := report
 .DELETE_ON_ERROR:
 .SUFFIXES:
+# What took a quarter of an hour is kept, though only a step on the way.
+.SECONDARY:
 MAKEFLAGS += --no-builtin-rules
 
 # Paths, spread over the costs that the supernet's can have; seeds of each path alone, and of the searches.

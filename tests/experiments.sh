@@ -58,6 +58,7 @@ make_here "${ranked[@]}"
 for part in '4 paths' 'other seeds (ceiling)' 'distilled - uniform'; do
   grep -qF "$part" "$work/out" || fail "the report does not say '$part': $(cat "$work/out")"
 done
+[ -s "$runs/rank-correlation/uniform-0/supernet.safetensors" ] || fail "a supernet was thrown away"
 make_here "${ranked[@]}"
 ! grep -qE 'alone, seed|search, seed' "$work/log" || fail "a second make trained again: $(cat "$work/log")"
 
