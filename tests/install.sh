@@ -80,7 +80,7 @@ for tool in $names; do
   for command in $commands; do
     help=$("$binary" "$command" --help) || fail "$tool $command --help"
     documented "$tool-$command" "$help"
-    [[ $(completed "$tool" "$command" --) == *--quiet* ]] || fail "$bash does not complete the flags of $command"
+    [[ $(completed "$tool" "$command" --) == *--help* ]] || fail "$bash does not complete the flags of $command"
     grep -q "^ *($command)$" "$zsh" || fail "$zsh does not complete $command"
     grep -q -- "-a \"$command\"" "$fish" || fail "$fish does not complete $command"
   done
