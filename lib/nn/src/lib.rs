@@ -7,6 +7,7 @@
 pub mod layers;
 pub mod ops;
 pub mod pytorch;
+pub mod transfer;
 
 mod childnet;
 mod error;

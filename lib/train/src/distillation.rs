@@ -74,7 +74,8 @@ impl Teacher {
         network.weights().load(&plan.tensors, |_| false).map_err(fault)?;
         let input = &plan.architecture.input;
         let same = (input.mean, input.std) == (student.input.mean, student.input.std);
-        let feed = (!same).then(|| Feed::new(input, student.num_classes, device));
+        let feed =
+            (!same).then(|| Feed::new(input, student.num_classes, (device, settings.precision)));
         let RetrainSettings { teacher_weight: share, teacher_temperature: temperature, .. } =
             *settings;
         Ok(Self { network, feed, share, temperature })

@@ -1,10 +1,13 @@
 //! From batches of the loader to tensors.
 
 use crate::TrainError;
+use crate::incoming::Sent;
+use crate::precision::Precision;
 use crate::targets::mixed;
 use candle_core::{DType, Device, Tensor};
 use cream_arch::Input;
 use cream_data::Batch;
+use cream_nn::transfer::to_device;
 
 /// How a network wants its images and labels.
 #[derive(Clone, Debug)]
@@ -13,14 +16,15 @@ pub struct Feed {
     std: [f32; 3],
     classes: usize,
     device: Device,
+    precision: Precision,
     /// Makes the last image infinite of every batch of an epoch from this one on.
     #[cfg(test)]
     pub(crate) spoiled: Option<usize>,
 }
 
 impl Feed {
-    /// For a network of `classes` outputs on `device`.
-    pub fn new(input: &Input, classes: usize, device: &Device) -> Self {
+    /// For a network of `classes` outputs on a device, with activations in this precision.
+    pub fn new(input: &Input, classes: usize, (device, precision): (&Device, Precision)) -> Self {
         let narrow = |v: [f64; 3]| v.map(|v| v as f32);
         let (mean, std) = (narrow(input.mean), narrow(input.std));
         Self {
@@ -28,6 +32,7 @@ impl Feed {
             std,
             classes,
             device: device.clone(),
+            precision,
             #[cfg(test)]
             spoiled: None,
         }
@@ -46,7 +51,16 @@ impl Feed {
         } else {
             values
         };
-        Ok(Tensor::from_vec(values, shape, &self.device)?)
+        let images = to_device(values, shape, &self.device)?;
+        Ok(images.to_dtype(self.precision.dtype())?)
+    }
+
+    /// The same of a batch that was sent ahead.
+    ///
+    /// # Errors
+    /// When the device has no room.
+    pub fn images_of(&self, sent: &Sent) -> Result<Tensor, TrainError> {
+        self.images(&sent.batch)
     }
 
     /// Labels `[N, classes]`, mixed as the images are, and smoothed.

@@ -38,7 +38,7 @@ fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn time(plan: &Plan, args: &Args) -> Result<(), Failure> {
-    let device = device::open(&args.device).or_input()?;
+    let device = device::open(&args.device, args.precision).or_input()?;
     if let Some(text) = device::describe(&args.device, &device) {
         eprintln!("bench: {text}");
     }

@@ -1,9 +1,10 @@
 //! A case as a line for people or as JSON.
 
 use cream_arch::Path;
+use cream_train::precision::Precision;
 use serde::Serialize;
 
-use crate::args::{Mode, Plan, Precision};
+use crate::args::{Mode, Plan};
 use crate::machine::Machine;
 use crate::measure::Run;
 

@@ -49,7 +49,7 @@ fn train(args: &Args, resolved: &Resolved<RetrainSettings>) -> Result<(), Failur
     let data = Arc::new(ShardSet::open(args.run.data()?).or_input()?);
     let init = given.map(|given| given.initial(&architecture)).transpose()?;
     let (settings, teacher) = (settings.clone(), teacher(args)?);
-    let device = device::open(&settings.device).or_input()?;
+    let device = device::open(&settings.device, settings.precision).or_input()?;
     let plan = RetrainPlan { settings, architecture, init, teacher, device };
     plan.check(&data).or_input()?;
     let style = args.run.report.style();

@@ -32,7 +32,7 @@ pub fn score(
     verify(args, &question.data, &[question.split])?;
     let progress = Progress::new(question.samples.len() as u64, "images", args.report.style());
     let started = Instant::now();
-    let answerer = Answerer::new(network, args.views(), device);
+    let answerer = Answerer::new(network, args.views(), (device, args.precision));
     let tally = pass(args, &question, &answerer, sinks, &progress)?;
     let rate = tally.images as f64 / started.elapsed().as_secs_f64().max(1e-9);
     let rate = args.throughput.then_some(rate);

@@ -47,7 +47,8 @@ pub fn score(args: &Args, run: &Path, device: &Device) -> Result<(), Failure> {
     verify(args, &data, &[split, Split::SearchTrain])?;
     let total = (paths.len() * data.len(split)) as u64;
     let progress = Progress::new(total, "images", args.report.style());
-    let feed = Feed::new(&subject.supernet.space().input, subject.num_classes, device);
+    let feed =
+        Feed::new(&subject.supernet.space().input, subject.num_classes, (device, args.precision));
     let recalibration = recalibration(args, &subject, &data, &feed)?;
     for group in paths.chunks(GROUP) {
         let group: Vec<&NetworkPath> = group.iter().collect();

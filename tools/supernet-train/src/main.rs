@@ -105,7 +105,7 @@ fn plan(args: &Args, settings: SearchSettings, data: &ShardSet) -> anyhow::Resul
         min_depths: settings.min_depths.clone(),
     };
     let shape = space.shape(interval, &given, data.num_classes())?;
-    let device = device::open(&settings.device)?;
+    let device = device::open(&settings.device, settings.precision)?;
     Ok(SearchPlan { settings, space, shape, interval, device })
 }
 
