@@ -27,8 +27,9 @@
 ##   make test                             every test, then a small pipeline from end to end, the
 ##                                         installation, and runs that are killed
 ##   make check                            formatting, lints, dependency arrows
-##   make cuda-check                       the feature cuda without a device: lints, and the registers, memory and
-##                                         spills of every kernel; brings the compiler where there is none
+##   make cuda-check                       the feature cuda without a device: lints, the registers, memory and
+##                                         spills of every kernel, and the kernels on the host; brings the
+##                                         compiler where there is none
 ##   make cuda-build                       release binaries with the feature cuda in target/cuda/release
 ##   make bench [PYTHON=path/to/python]    speed and memory of five networks; with a Python that has
 ##                                         torch, onnx and onnxruntime, beside those too

@@ -4,12 +4,17 @@ CUDA_TARGET := $(or $(CARGO_TARGET_DIR),target)/cuda
 
 .PHONY: cuda-check cuda-build
 
+# Every file of tests/emulation/tests is a test binary.
+EMULATED := $(patsubst tests/emulation/tests/%.rs,--test %,$(wildcard tests/emulation/tests/*.rs))
+
 # The check's own folder: placeholders stand for Candle's kernels in it, and must not get into a binary. Nothing of it
-# runs, so that nothing need be optimised.
+# runs, so that nothing need be optimised. The emulation is built with the whole workspace, as make test does, which
+# would otherwise build its dependencies anew.
 cuda-check: cargo-present
 	tests/cuda/with-compiler --placeholders $(CARGO) clippy --workspace --all-targets --features cuda --locked \
 	  --target-dir $(CUDA_TARGET)/check --config 'profile.dev.package."*".opt-level=0' -- -D warnings
 	tests/cuda/with-compiler tests/cuda/resources.sh
+	$(CARGO) test --workspace --locked $(EMULATED)
 
 cuda-build: cargo-present
 	tests/cuda/with-compiler $(CARGO) build --release --features cuda --locked --target-dir $(CUDA_TARGET)
