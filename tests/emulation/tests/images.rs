@@ -5,6 +5,7 @@ mod check;
 
 use check::{Number, assert_close, launch, room, run};
 use cream_emulation::Field;
+use cream_nn::ops::grid::Grid;
 use half::bf16;
 
 /// What is done to one image, and how partners are mixed, as kernel.cu has them.
@@ -52,7 +53,8 @@ fn launched<T: Number>(size: usize, pixels: &[u8], treatments: &[Treatment], mix
     let launch = launch.output(&mut values).int(pixels.len() / (size * size * 3)).int(size);
     let launch = launch.structure(scale.into_iter().chain(shift));
     let mix = rectangle.into_iter().chain([Field::Float(mix.share)]);
-    run(launch.structure(mix), ([2, 1, 1], [64, 1, 1]));
+    let pixels = pixels.len() / 3;
+    run(launch.structure(mix), Grid::of_threads(pixels.div_ceil(4)));
     values
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Activations are channels-last, `[N, H, W, C]`, or rows `[M, C]`. Every operator has a folder:
 //! `mod.rs` states the operator and its gradient and is what layers call, `cpu.rs` holds the kernels, `kernel.cu` those
-//! for CUDA with their launchers in `cuda.rs`,
+//! for CUDA with their launchers in `cuda.rs` and their grids in [`grid`],
 //! `reference.rs` the plain loops that kernels are tested against in `tests.rs`, next to
 //! gradient checks against finite differences in float64.
 
@@ -14,6 +14,7 @@ pub mod cuda;
 pub mod depthwise;
 pub mod finite;
 pub mod gate;
+pub mod grid;
 pub mod patches;
 pub mod pool;
 pub mod simd;
