@@ -15,6 +15,7 @@ pub mod depthwise;
 pub mod finite;
 pub mod gate;
 pub mod grid;
+pub mod images;
 pub mod patches;
 pub mod pool;
 pub mod simd;

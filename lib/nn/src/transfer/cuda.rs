@@ -6,7 +6,9 @@ use crate::ops::element::contiguous;
 use candle_core::cuda::{CudaDevice, WrapErr};
 use candle_core::{CudaStorage, DType, Device, Result, Shape, Tensor};
 use cudarc::driver::sys::CUevent_flags::CU_EVENT_DISABLE_TIMING;
-use cudarc::driver::{CudaEvent, CudaStream, DevicePtr, DevicePtrMut, result};
+use cudarc::driver::{
+    CudaEvent, CudaSlice, CudaStream, DevicePtr, DevicePtrMut, DeviceRepr, result,
+};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Values as a tensor. The copy takes its turn among the device's work.
@@ -14,18 +16,32 @@ pub(super) fn upload(values: &[f32], shape: Shape, device: &CudaDevice) -> Resul
     if shape.elem_count() != values.len() {
         candle_core::bail!("{} values for a tensor of shape {shape:?}", values.len());
     }
+    let memory = copied(values, f32::to_ne_bytes, device)?;
+    Ok(tensor(CudaStorage::wrap_cuda_slice(memory, device.clone()), shape))
+}
+
+/// Words in memory of the device, for a kernel to read. The copy takes its turn among the device's work.
+pub(crate) fn words_to_device(words: &[u32], device: &CudaDevice) -> Result<CudaSlice<u32>> {
+    copied(words, u32::to_ne_bytes, device)
+}
+
+fn copied<T: DeviceRepr + Copy>(
+    values: &[T],
+    bytes_of: impl Fn(T) -> [u8; 4],
+    device: &CudaDevice,
+) -> Result<CudaSlice<T>> {
     let stream = device.cuda_stream();
-    let mut piece = Piece::of(size_of_val(values), device)?;
-    let (bytes, _) = piece.bytes()?.split_at_mut(size_of_val(values));
+    let mut piece = Piece::of(4 * values.len(), device)?;
+    let (bytes, _) = piece.bytes()?.split_at_mut(4 * values.len());
     let (words, _) = bytes.as_chunks_mut::<4>();
-    words.iter_mut().zip(values).for_each(|(word, value)| *word = value.to_ne_bytes());
+    words.iter_mut().zip(values).for_each(|(word, value)| *word = bytes_of(*value));
     // SAFETY: the copy below writes all of it.
-    let mut memory = unsafe { device.alloc::<f32>(values.len()) }?;
+    let mut memory = unsafe { device.alloc::<T>(values.len()) }?;
     let to = memory.device_ptr_mut(&stream).0;
     // SAFETY: both places have so many bytes, and the piece is let go only behind the copy.
     unsafe { result::memcpy_htod_async(to, bytes, stream.cu_stream()) }.w()?;
     piece.begun(&stream)?;
-    Ok(tensor(CudaStorage::wrap_cuda_slice(memory, device.clone()), shape))
+    Ok(memory)
 }
 
 /// Tensors on their way to the host.

@@ -9,6 +9,9 @@ mod cuda;
 #[cfg(feature = "cuda")]
 mod page_locked;
 
+#[cfg(feature = "cuda")]
+pub(crate) use cuda::words_to_device;
+
 use candle_core::{Device, Result, Shape, Tensor};
 
 /// Values as a tensor on a device.

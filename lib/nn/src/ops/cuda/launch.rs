@@ -9,13 +9,13 @@ use cudarc::driver::{DevicePtr, DevicePtrMut, DeviceRepr, LaunchConfig, PushKern
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
-/// A window as `Window` in window.cuh has it.
+/// A struct of members of four bytes. The driver takes as many as the kernel's struct has.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-struct Geometry([i32; 8]);
+struct Words([u32; 8]);
 
-// SAFETY: plain numbers, in the layout of the kernels' struct.
-unsafe impl DeviceRepr for Geometry {}
+// SAFETY: plain numbers, in the layout of the kernels' structs.
+unsafe impl DeviceRepr for Words {}
 
 /// An argument of a kernel by value. Pointers are those of device memory.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ enum Argument {
     Pointer(u64),
     Int(i32),
     Float(f32),
-    Window(Geometry),
+    Struct(Words),
 }
 
 /// A launch in the making: the arguments in their order, then [`Launch::over`].
@@ -83,18 +83,25 @@ impl<'a> Launch<'a> {
         self.push(Argument::Float(number as f32))
     }
 
-    /// A window.
+    /// A struct, of at most eight members of four bytes.
+    pub(crate) fn structure(self, members: impl IntoIterator<Item = u32>) -> Self {
+        let mut words = Words([0; 8]);
+        words.0.iter_mut().zip(members).for_each(|(word, member)| *word = member);
+        self.push(Argument::Struct(words))
+    }
+
+    /// A window as `Window` in window.cuh has it.
     ///
     /// # Errors
     /// As for [`Launch::count`].
     pub(crate) fn window(self, w: &Window) -> Result<Self> {
         let sides =
             [w.kernel, w.stride, w.height, w.width, w.top, w.left, w.out_height, w.out_width];
-        let mut geometry = Geometry([0; 8]);
-        for (to, side) in geometry.0.iter_mut().zip(sides) {
-            *to = self.int(side)?;
+        let mut members = [0; 8];
+        for (to, side) in members.iter_mut().zip(sides) {
+            *to = self.int(side)?.cast_unsigned();
         }
-        Ok(self.push(Argument::Window(geometry)))
+        Ok(self.structure(members))
     }
 
     fn int(&self, number: usize) -> Result<i32> {
@@ -121,7 +128,7 @@ impl<'a> Launch<'a> {
                 Argument::Pointer(pointer) => builder.arg(pointer),
                 Argument::Int(number) => builder.arg(number),
                 Argument::Float(number) => builder.arg(number),
-                Argument::Window(window) => builder.arg(window),
+                Argument::Struct(words) => builder.arg(words),
             };
         }
         LAUNCHES.fetch_add(1, Ordering::Relaxed);

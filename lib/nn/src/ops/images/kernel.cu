@@ -53,7 +53,8 @@ __device__ inline float uniform(unsigned bits) { return ((bits >> 9) + 0.5f) * (
 __device__ inline void noise(float (&v)[3], const Treatment &treatment, int place) {
     unsigned words[4] = {(unsigned)place, 0, 0, 0};
     philox(words, treatment.key[0], treatment.key[1]);
-    float first = sqrtf(-2.0f * __logf(uniform(words[0]))), second = sqrtf(-2.0f * __logf(uniform(words[2])));
+    // Not __logf, whose error near 1 is as large as the logarithm and may give it the other sign.
+    float first = sqrtf(-2.0f * logf(uniform(words[0]))), second = sqrtf(-2.0f * logf(uniform(words[2])));
     float sine, cosine;
     sincospif(2.0f * uniform(words[1]), &sine, &cosine);
     v[0] = first * cosine;
