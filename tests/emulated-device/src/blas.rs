@@ -79,7 +79,6 @@ fn to_tf32(value: f64) -> f64 {
 /// # Safety
 /// The matrices must be there when the product is done, the factors now.
 #[unsafe(no_mangle)]
-#[expect(clippy::too_many_arguments, reason = "the library's own")]
 pub unsafe extern "C" fn cublasGemmStridedBatchedEx(
     handle: u64,
     a_transposed: c_int,
