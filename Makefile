@@ -58,14 +58,10 @@
 ## and an interrupted run resumes. EPOCHS, SEED and EXTRA shape new runs; a finished one stays as
 ## it is until its folder is removed or its recipe changes.
 
-SHELL := bash
-.SHELLFLAGS := -euo pipefail -c
+include pipelines/shell.mk
 .DEFAULT_GOAL := help
-.DELETE_ON_ERROR:
-.SUFFIXES:
 # Each stage uses every core, and its messages belong under its own heading.
 .NOTPARALLEL:
-MAKEFLAGS += --no-builtin-rules
 
 CARGO ?= cargo
 

@@ -15,6 +15,9 @@ cuda-check: cargo-present
 	  --target-dir $(CUDA_TARGET)/check --config 'profile.dev.package."*".opt-level=0' -- -D warnings
 	tests/cuda/with-compiler tests/cuda/resources.sh
 	$(CARGO) test --workspace --locked $(EMULATED)
+	CREAM_TEST_CUDA=0 tests/cuda/emulated tests/cuda/with-compiler --placeholders $(CARGO) test \
+	  -p cream-nn -p cream-train --features cuda --locked --target-dir $(CUDA_TARGET)/check \
+	  --config 'profile.dev.package."*".opt-level=0' --lib --test device -- --include-ignored
 
 cuda-build: cargo-present
 	tests/cuda/with-compiler $(CARGO) build --release --features cuda --locked --target-dir $(CUDA_TARGET)

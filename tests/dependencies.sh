@@ -55,6 +55,9 @@ allow cream-malformed imagenet-prep cream-train cream-arch cream-data cream-weig
 # Runs CUDA kernels on the host; its tests hold them against the CPU's operators.
 allow cream-emulation
 
+# Stands in for a device and its libraries.
+allow cream-emulated-device
+
 # A check that finds nothing must not pass because the tree could not be read.
 cargo tree --locked --package cream-nn --edges normal --prefix none | grep '^candle-core ' >/dev/null ||
   { echo "tests/dependencies.sh: candle-core not seen below cream-nn: is the check broken?" >&2; failed=1; }

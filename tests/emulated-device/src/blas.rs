@@ -3,14 +3,15 @@
 use crate::element::Element;
 use crate::kernel::stop;
 use crate::machine::machine;
+use std::collections::BTreeMap;
 use std::ffi::{c_int, c_longlong, c_void};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 const TF32: c_int = 77;
 const BATCHES_OF_MATRICES_DIFFER: c_int = 7;
 
-/// The stream of the one handle.
-static STREAM: AtomicU64 = AtomicU64::new(0);
+/// The stream of every handle that has one.
+static STREAMS: Mutex<BTreeMap<u64, u64>> = Mutex::new(BTreeMap::new());
 
 /// Makes the handle.
 ///
@@ -19,20 +20,21 @@ static STREAM: AtomicU64 = AtomicU64::new(0);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cublasCreate_v2(handle: *mut u64) -> c_int {
     // SAFETY: as the caller promises.
-    unsafe { handle.write(1) };
+    unsafe { handle.write(machine().handle()) };
     0
 }
 
-/// There is nothing to free.
+/// Forgets a handle.
 #[unsafe(no_mangle)]
-pub extern "C" fn cublasDestroy_v2(_: u64) -> c_int {
+pub extern "C" fn cublasDestroy_v2(handle: u64) -> c_int {
+    STREAMS.lock().unwrap_or_else(PoisonError::into_inner).remove(&handle);
     0
 }
 
 /// Where products go.
 #[unsafe(no_mangle)]
-pub extern "C" fn cublasSetStream_v2(_: u64, stream: u64) -> c_int {
-    STREAM.store(stream, Ordering::Relaxed);
+pub extern "C" fn cublasSetStream_v2(handle: u64, stream: u64) -> c_int {
+    STREAMS.lock().unwrap_or_else(PoisonError::into_inner).insert(handle, stream);
     0
 }
 
@@ -77,9 +79,8 @@ fn to_tf32(value: f64) -> f64 {
 /// # Safety
 /// The matrices must be there when the product is done, the factors now.
 #[unsafe(no_mangle)]
-#[expect(clippy::too_many_arguments, reason = "the library's own")]
 pub unsafe extern "C" fn cublasGemmStridedBatchedEx(
-    _: u64,
+    handle: u64,
     a_transposed: c_int,
     b_transposed: c_int,
     m: c_int,
@@ -138,7 +139,10 @@ pub unsafe extern "C" fn cublasGemmStridedBatchedEx(
             unsafe { product(&a, &b, (c, c_type, c_leading), [m, n, k], (alpha, beta)) };
         }
     };
-    machine().work(STREAM.load(Ordering::Relaxed), work);
+    let streams = STREAMS.lock().unwrap_or_else(PoisonError::into_inner);
+    let stream = streams.get(&handle).copied().unwrap_or(0);
+    drop(streams);
+    machine().work(stream, work);
     0
 }
 

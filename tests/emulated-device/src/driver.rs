@@ -429,7 +429,6 @@ pub unsafe extern "C" fn cuModuleGetFunction(
 /// # Safety
 /// The function must come from here, and the parameters must be its own.
 #[unsafe(no_mangle)]
-#[expect(clippy::too_many_arguments, reason = "the driver's own")]
 pub unsafe extern "C" fn cuLaunchKernel(
     function: *const c_void,
     blocks_x: c_uint,

@@ -132,8 +132,12 @@ mod tests {
     use super::patches;
     use crate::ops::check::{assert_close, check_gradients, numbers, tensor, values};
     use crate::ops::window::Window;
-    use candle_core::DType;
+    use candle_core::{DType, Device, Tensor};
     use cream_arch::Padding;
+
+    fn on_cpu(tensor: &Tensor) -> Tensor {
+        tensor.to_device(&Device::Cpu).unwrap().to_dtype(DType::F64).unwrap()
+    }
 
     /// A convolution by patches against Candle's own, which lays its tensors out the other way.
     #[test]
@@ -144,7 +148,8 @@ mod tests {
             let x = tensor(&numbers(n * h * w * c, 1), &[n, h, w, c], dtype);
             let weight = tensor(&numbers(out * 9 * c, 2), &[out, c, 3, 3], dtype);
             let nchw = x.permute((0, 3, 1, 2)).unwrap().contiguous().unwrap();
-            let exact = nchw.conv2d(&weight, 1, 2, 1, 1).unwrap().permute((0, 2, 3, 1)).unwrap();
+            let exact = on_cpu(&nchw).conv2d(&on_cpu(&weight), 1, 2, 1, 1).unwrap();
+            let exact = exact.permute((0, 2, 3, 1)).unwrap();
             let matrix = weight.permute((0, 2, 3, 1)).unwrap().reshape((out, 9 * c)).unwrap();
             let y = patches(&x, window).unwrap().matmul(&matrix.t().unwrap()).unwrap();
             assert_close(
