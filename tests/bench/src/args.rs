@@ -1,5 +1,6 @@
 //! The command line, and the plan that it makes.
 
+use candle_core::DType;
 use clap::{ArgGroup, Parser, ValueEnum};
 use cream_cli::Failure;
 
@@ -107,6 +108,14 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// Of an activation.
+    pub fn dtype(self) -> DType {
+        match self {
+            Self::F32 | Self::Tf32 => DType::F32,
+            Self::Bf16 => DType::BF16,
+        }
+    }
+
     /// As flags name it.
     pub fn name(self) -> &'static str {
         match self {

@@ -48,7 +48,7 @@ fn time(plan: &Plan, args: &Args) -> Result<(), Failure> {
         runs.push(measure::run(plan, mode, (&device, args.precision)).or_run()?);
     }
     // After the runs: its buffers would count as theirs in the peak of memory.
-    let machine = Machine::measure(&device).or_run()?;
+    let machine = Machine::measure(&device, args.precision).or_run()?;
     eprintln!("bench: this process reaches {machine}");
     for run in &runs {
         let row = Row::new(plan, args.precision, run, &machine);

@@ -7,6 +7,8 @@ use std::time::Instant;
 use candle_core::{DType, Device, Result, Tensor};
 use rayon::prelude::*;
 
+use crate::args::Precision;
+
 /// Side of the square matrices whose product is timed, on the CPU and on another device.
 const SIDE: usize = 1024;
 const DEVICE_SIDE: usize = 8192;
@@ -18,9 +20,11 @@ const TRIES: usize = 10;
 /// Rates of the arithmetic and of the memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Machine {
+    /// Of the products.
+    pub precision: Precision,
     /// Side of the square matrices that were multiplied.
     pub side: usize,
-    /// Multiplications and additions of a matrix product in f32.
+    /// Multiplications and additions of a matrix product in this precision.
     pub flops_per_second: f64,
     /// Bytes copied, counted where they are read and where they are written.
     pub bytes_per_second: f64,
@@ -31,12 +35,13 @@ impl Machine {
     ///
     /// # Errors
     /// When there is no memory for them.
-    pub fn measure(device: &Device) -> Result<Self> {
+    pub fn measure(device: &Device, precision: Precision) -> Result<Self> {
         let (side, bytes_per_second) = match device {
             Device::Cpu => (SIDE, copy_rate()),
             _ => (DEVICE_SIDE, device_copy_rate(device)?),
         };
-        Ok(Self { side, flops_per_second: product_rate(side, device)?, bytes_per_second })
+        let flops_per_second = product_rate(side, device, precision)?;
+        Ok(Self { precision, side, flops_per_second, bytes_per_second })
     }
 }
 
@@ -44,13 +49,21 @@ impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (flops, bytes) = (self.flops_per_second / 1e9, self.bytes_per_second / 1e9);
         let side = self.side;
-        write!(f, "{flops:.1} GFLOP/s in a product of {side} x {side}, {bytes:.1} GB/s in a copy")
+        let precision = self.precision.name();
+        write!(
+            f,
+            "{flops:.1} GFLOP/s in a {precision} product of {side} x {side}, {bytes:.1} GB/s in a copy"
+        )
     }
 }
 
-fn product_rate(side: usize, device: &Device) -> Result<f64> {
+fn product_rate(side: usize, device: &Device, precision: Precision) -> Result<f64> {
+    candle_core::cuda::set_gemm_reduced_precision_f32(precision == Precision::Tf32);
     let values = |seed: usize| (0..side * side).map(move |i| ((i * 7 + seed) % 13) as f32 - 6.0);
-    let matrix = |seed| Tensor::from_iter(values(seed), device)?.reshape((side, side));
+    let matrix = |seed| {
+        let values = Tensor::from_iter(values(seed), device)?;
+        values.reshape((side, side))?.to_dtype(precision.dtype())
+    };
     let (a, b) = (matrix(0)?, matrix(1)?);
     let product = || {
         drop(black_box(a.matmul(&b)?));

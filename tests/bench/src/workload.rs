@@ -67,10 +67,7 @@ impl<'a> Workload<'a> {
         Ok(Self {
             network,
             optimizer: Optimizer::new(RULE),
-            images: images.to_dtype(match precision {
-                Precision::F32 | Precision::Tf32 => DType::F32,
-                Precision::Bf16 => DType::BF16,
-            })?,
+            images: images.to_dtype(precision.dtype())?,
             target: smoothed(&labels, CLASSES, LABEL_SMOOTHING, DType::F32, device)?,
         })
     }
