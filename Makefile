@@ -30,6 +30,8 @@
 ##   make cuda-check                       the feature cuda without a device: lints, and the registers, memory and
 ##                                         spills of every kernel; brings the compiler where there is none
 ##   make cuda-build                       release binaries with the feature cuda in target/cuda/release
+##   make gpu-kit                          what tests/gpu/run needs on a machine with a GPU and without Rust, in
+##                                         target/cuda/gpu-kit
 ##   make bench [PYTHON=path/to/python]    speed and memory of five networks; with a Python that has
 ##                                         torch, onnx and onnxruntime, beside those too
 ##   make parity PYTHON=path/to/python     PyTorch's checkpoints here, and exported networks beside PyTorch
@@ -108,6 +110,7 @@ test: cargo-present
 	tests/experiments.sh
 	tests/install.sh
 	tests/full-disk.sh
+	tests/gpu/check.sh
 	tests/interrupted.sh --kills 3 --threads 2 --workers 1 --seed 5 >/dev/null
 
 # A process for each: the peak of memory is the process's.

@@ -7,21 +7,25 @@ import struct
 import time
 from typing import NamedTuple
 
+import report
 from programs import UNFINISHED, Broken, say
-from report import FAILED, NOT_RUN, OK, Row, curve_row, relative_gap
+from report import FAILED, NOT_RUN, OK, Row, relative_gap
 
-# Losses of the first steps, one by one, and means over epochs. Rounding alone separates the runs: between levels of the
-# CPU's vector instructions, which round differently too, README.md has how far. A wrong gradient, statistic or update
-# is off by per cents within the first steps.
-EARLY_STEPS, EARLY = 8, 1e-3
-WHOLE = 5e-2
-# bf16 keeps 8 bits: a rounding is off by up to 0.4 %, and the steps amplify it as they do any other difference.
-EARLY_BF16, WHOLE_BF16 = 5e-2, 1.5e-1
-# What a repeated run may be off by where the device does not add in one order.
-REPEATED = 5e-2
+# The losses of the first steps, one by one. At the recipes' rates the first steps overshoot and multiply a difference by
+# ten each; at this one rounding stays rounding. Between the CPU's instructions with and without fused products it was
+# at most 5e-6 after eight steps, and a step that is missing changes the next loss by 1e-3.
+EARLY_STEPS, EARLY_RATE, EARLY = 8, 0.002, 1e-4
+# Mean losses of epochs, at the recipe's rate: two runs that part early, and learn alike. Between the CPU's instructions
+# they were up to 4 % apart.
+WHOLE = 1e-1
+# bf16 keeps 8 bits: a rounding is off by up to 0.4 %.
+EARLY_BF16, WHOLE_BF16 = 3e-2, 1.5e-1
+# What a repeated run may be off by where the device does not add in one order: it parts as early.
+REPEATED = WHOLE
 
 RESULTS = {"search": ("supernet.safetensors", "board.json"), "retrain": ("model.safetensors", "model-raw.safetensors")}
-LEVELS = {True: "avx2", False: "portable"}
+# Instructions without fused products round otherwise than the best ones: the CPU as its own stand-in.
+STAND_IN = "portable"
 
 
 class Run(NamedTuple):
@@ -58,14 +62,15 @@ class Trainer:
         say(f"{self.kind}, {label}")
         environment = None
         if device == "stand-in":
-            device, environment = "cpu", {"CREAM_SIMD": other_level()}
+            device, environment = "cpu", {"CREAM_SIMD": STAND_IN}
         words = self.words(folder, device, precision, flags)
         self.context.programs.run(self.name, "--quiet", *words, environment=environment, allowed=allowed)
         return folder
 
     def first(self, label, device, precision="f32"):
         """The losses of the first steps, read from a checkpoint after each."""
-        flags = ["--checkpoint-steps", 1, "--keep-checkpoints", EARLY_STEPS, "--stop-after", EARLY_STEPS]
+        flags = ["--learning-rate", EARLY_RATE, "--checkpoint-steps", 1, "--keep-checkpoints", EARLY_STEPS,
+                 "--stop-after", EARLY_STEPS]
         folder = self.start(f"{label}-first", device, precision, flags, (0, UNFINISHED))
         sums = [position["loss"] for position in map(position_of, sorted(folder.glob("checkpoints/step-*.safetensors")))
                 if position["epoch"] == 0 and position["batch"] > 0]
@@ -79,15 +84,6 @@ class Trainer:
             folder = self.start(label, device, precision)
             self.runs[label] = Run(folder, *metrics(folder, self.kind), time.monotonic() - begun)
         return self.runs[label]
-
-
-def other_level():
-    """Vector instructions that round otherwise than the best that this machine has: the CPU as its own stand-in."""
-    try:
-        words = pathlib.Path("/proc/cpuinfo").read_text().split()
-    except OSError:
-        words = []
-    return LEVELS[all(f"avx512{part}" in words for part in ("f", "bw", "cd", "dq", "vl"))]
 
 
 def header(file):
@@ -144,24 +140,29 @@ def different(ours, theirs, kind):
 def curves(trainer):
     """The rows of the section `search` or `retrain`."""
     context, kind = trainer.context, trainer.kind
+
+    def curve_row(case, ours, peer, tolerance, note=""):
+        context.curves.append({"section": kind, "case": case, "ours": ours, "peer": peer})
+        return report.curve_row(kind, case, ours, peer, tolerance, note)
+
     device = context.trained_on
-    name = f"cpu at {other_level()}" if device == "stand-in" else device
+    name = f"cpu, {STAND_IN}" if device == "stand-in" else device
     early = trainer.first("cpu", "cpu")
-    out = [curve_row(kind, f"first {len(early)} steps, f32", trainer.first("device", device), early, EARLY)]
+    out = [curve_row(f"first {len(early)} steps, f32", trainer.first("device", device), early, EARLY)]
     ours, peer = trainer.whole("device", device), trainer.whole("cpu", "cpu")
     note = f"{name} {ours.score}, {ours.seconds:.0f} s; cpu {peer.score}, {peer.seconds:.0f} s"
-    out.append(curve_row(kind, f"{context.epochs} epochs, f32", ours.losses, peer.losses, WHOLE, note))
+    out.append(curve_row(f"{context.epochs} epochs, f32", ours.losses, peer.losses, WHOLE, note))
     if device == "stand-in":
         out.append(Row(kind, "bf16", NOT_RUN, note="not on the CPU"))
     elif not context.programs.knows(trainer.name, "--precision"):
         out.append(Row(kind, "bf16", NOT_RUN, note=f"not in this build: {trainer.name} has no --precision"))
     else:
         case = f"first {len(early)} steps, bf16 beside the CPU's f32"
-        out.append(curve_row(kind, case, trainer.first("bf16", device, "bf16"), early, EARLY_BF16))
+        out.append(curve_row(case, trainer.first("bf16", device, "bf16"), early, EARLY_BF16))
         ours = trainer.whole("bf16", device, "bf16")
         note = f"{ours.score}, {ours.seconds:.0f} s; cpu {peer.score}"
         case = f"{context.epochs} epochs, bf16 beside the CPU's f32"
-        out.append(curve_row(kind, case, ours.losses, peer.losses, WHOLE_BF16, note))
+        out.append(curve_row(case, ours.losses, peer.losses, WHOLE_BF16, note))
     return out
 
 
