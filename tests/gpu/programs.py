@@ -63,6 +63,24 @@ class Programs:
         return re.search(rf"^\s+(-\w, )?{flag}\b", self.run(name, "--help").stdout, re.MULTILINE) is not None
 
 
+# Where wheels keep CUDA's libraries, PyTorch's for one.
+FOLDERS = """
+import glob, nvidia
+print(*(folder for path in nvidia.__path__ for folder in glob.glob(path + "/**/lib", recursive=True)), sep=":")
+"""
+
+
+def find_libraries(python):
+    """Lets programs find CUDA's libraries among the wheels of this Python, after those that they find anyway."""
+    try:
+        found = subprocess.run([python, "-c", FOLDERS], capture_output=True, text=True).stdout.strip()
+    except OSError:
+        found = ""
+    if found:
+        said = os.environ.get("LD_LIBRARY_PATH")
+        os.environ["LD_LIBRARY_PATH"] = f"{said}:{found}" if said else found
+
+
 def clean(extra):
     """The environment without settings of ours that it may hold, and with these."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CREAM_")}
