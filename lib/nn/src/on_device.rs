@@ -15,8 +15,13 @@ const CLASSES: usize = 10;
 
 /// Of f32: errors of 1e-7 that the layers and the norms' small variances amplify.
 const F32: f64 = 1e-4;
-/// Of bf16, whose roundings are 2^15 times as large.
-const BF16: f64 = 1e-1;
+/// Of bf16, whose roundings are 2^15 times as large. In float64 with activations and their gradients rounded to bf16, this
+/// network's logits are off by 3 %, its gradient by 6 %, that of one tensor by up to 27 %; one that is wrong is off by 100 %.
+const BF16: f64 = 1.5e-1;
+const BF16_OF_A_TENSOR: f64 = 5e-1;
+
+/// How the name of one tensor's gradient begins.
+const OF_A_TENSOR: &str = "gradient of ";
 
 /// Repeatable starting values; norms' scales and shifts differ from channel to channel.
 struct Numbers(u64);
@@ -82,10 +87,14 @@ fn results(
         ("logits of inference".to_owned(), values(&inferred)),
         ("logits of training".to_owned(), values(&logits)),
     ]);
+    let mut all = Vec::new();
     for (name, parameter) in &net.weights().parameters {
         let gradient = gradients.get(parameter).unwrap();
-        found.insert(format!("gradient of {name}"), values(gradient));
+        let gradient = values(gradient);
+        all.extend_from_slice(&gradient);
+        found.insert(format!("{OF_A_TENSOR}{name}"), gradient);
     }
+    found.insert("the whole gradient".to_owned(), all);
     for (name, buffer) in &net.weights().buffers {
         found.insert(name.clone(), values(buffer));
     }
@@ -112,6 +121,10 @@ fn check(architecture: &Architecture) {
         assert_eq!(found.len(), exact.len());
         for (name, exact) in &exact {
             let error = error(&found[name], exact, 1e-3);
+            let tolerance = match dtype {
+                DType::BF16 if name.starts_with(OF_A_TENSOR) => BF16_OF_A_TENSOR,
+                _ => tolerance,
+            };
             println!("error {error:e} of {tolerance:e}: {name} in {dtype:?}");
             // Not the other way round: no number is no agreement.
             assert!(error <= tolerance, "{name} in {dtype:?}: {error:e} above {tolerance:e}");
