@@ -47,9 +47,11 @@ class Trainer:
     def words(self, folder, device, precision, flags):
         """The command line of a run, with its environment."""
         c = self.context
-        words = ["--data", c.data, "--out", folder, "--config", c.recipes[self.kind], "--epochs", c.epochs,
-                 "--warmup-epochs", max(1, c.epochs - 2), "--seed", 1, "--device", device, *flags]
-        words += ["--flops-max", 3] if self.kind == "search" else ["--arch", c.arch]
+        words = ["--data", c.data, "--out", folder, "--config", c.recipes[self.kind], "--epochs", c.epochs, "--seed", 1,
+                 "--device", device, *flags]
+        # Two epochs are left to the board.
+        search = ["--flops-max", 3, "--warmup-epochs", max(1, c.epochs - 2)]
+        words += search if self.kind == "search" else ["--arch", c.arch]
         if c.batch:
             words += ["--batch", c.batch]
         if precision != "f32":
