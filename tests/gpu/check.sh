@@ -36,7 +36,7 @@ built=$("${CARGO:-cargo}" test --workspace --lib --locked --no-run --message-for
   fail "$(cat "$work/err")"
 tests=$(sed -n 's/.*"name":"cream_nn".*"executable":"\([^"]*\)".*/\1/p' <<<"$built")
 tests/gpu/pack.sh "$tools" "$tests" "$work/kit" 2>"$work/err" || fail "$(cat "$work/err")"
-tar -tzf "$work/kit/data.tar.gz" | grep -qx data/index.json || fail "the kit has no shards"
+tar -tzf "$work/kit/data.tar.gz" | grep -x data/index.json >/dev/null || fail "the kit has no shards"
 "$tools/imagenet-prep" tests/data/fashion-mnist "$work/shards" --search-val-share 0.2 --per-class 20 \
   --val-per-class 10 --quiet
 
