@@ -76,7 +76,7 @@ def serve(a):
     """Answers requests until there are no more; the first line says what answers."""
     cream_torch = statement()
     import torch
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no CUDA device"
     print(json.dumps({"torch": torch.__version__, "device": device}), flush=True)
     for line in sys.stdin:
         try:

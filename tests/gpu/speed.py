@@ -153,7 +153,7 @@ def told(ours):
     parts = [f"{best['ms_per_step']:.2f} ms, floor {best['floor_percent']:.0f} %"]
     if "activations_gb_per_s" in best:
         share = best["activations_gb_per_s"] / best["copy_gb_per_s"]
-        parts.append(f"{best['activations_gb_per_s']:.0f} of the copy's {best['copy_gb_per_s']:.0f} GB/s ({share:.0%})")
+        parts.append(f"{best['activations_gb_per_s']:.4g} of the copy's {best['copy_gb_per_s']:.4g} GB/s ({share:.0%})")
     if best.get("launches_per_step") is not None:
         parts.append(f"{best['launches_per_step']:.0f} launches")
     return ", ".join(parts)

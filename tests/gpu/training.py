@@ -11,15 +11,17 @@ import report
 from programs import UNFINISHED, Broken, say
 from report import FAILED, NOT_RUN, OK, Row, relative_gap
 
-# The losses of the first steps, one by one. At the recipes' rates the first steps overshoot and multiply a difference by
-# ten each; at this one rounding stays rounding. Between the CPU's instructions with and without fused products it was
-# at most 5e-6 after eight steps, and a step that is missing changes the next loss by 1e-3.
-EARLY_STEPS, EARLY_RATE, EARLY = 8, 0.002, 1e-4
+# The losses of the first steps, one by one, at a rate at which rounding stays small for a while: between the CPU's
+# instructions with and without fused products it was 2e-5 at most after five steps, three seeds each. An update that is
+# a quarter smaller changes the next loss by 7e-3 or more.
+EARLY_STEPS, EARLY_RATE, EARLY = 5, 0.002, 2e-4
+# At once, without the recipe's warm-up.
+EARLY_FLAGS = {"search": [], "retrain": ["--warmup-epochs", 0]}
 # Mean losses of epochs, at the recipe's rate: two runs that part early, and learn alike. Between the CPU's instructions
 # they were up to 4 % apart.
 WHOLE = 1e-1
-# bf16 keeps 8 bits: a rounding is off by up to 0.4 %.
-EARLY_BF16, WHOLE_BF16 = 3e-2, 1.5e-1
+# bf16 keeps 8 bits: a rounding is off by up to 0.4 %, and such runs part at once.
+EARLY_BF16, WHOLE_BF16 = 1e-1, 1.5e-1
 # What a repeated run may be off by where the device does not add in one order: it parts as early.
 REPEATED = WHOLE
 
@@ -72,7 +74,7 @@ class Trainer:
     def first(self, label, device, precision="f32"):
         """The losses of the first steps, read from a checkpoint after each."""
         flags = ["--learning-rate", EARLY_RATE, "--checkpoint-steps", 1, "--keep-checkpoints", EARLY_STEPS,
-                 "--stop-after", EARLY_STEPS]
+                 "--stop-after", EARLY_STEPS, *EARLY_FLAGS[self.kind]]
         folder = self.start(f"{label}-first", device, precision, flags, (0, UNFINISHED))
         sums = [position["loss"] for position in map(position_of, sorted(folder.glob("checkpoints/step-*.safetensors")))
                 if position["epoch"] == 0 and position["batch"] > 0]
