@@ -37,7 +37,7 @@ built=$("${CARGO:-cargo}" test --workspace --lib --locked --no-run --message-for
 tests=$(sed -n 's/.*"name":"cream_nn".*"executable":"\([^"]*\)".*/\1/p' <<<"$built")
 tests/gpu/pack.sh "$tools" "$tests" "$work/kit" 2>"$work/err" || fail "$(cat "$work/err")"
 tar -tzf "$work/kit/data.tar.gz" | grep -x data/index.json >/dev/null || fail "the kit has no shards"
-"$tools/imagenet-prep" tests/data/fashion-mnist "$work/shards" --search-val-share 0.2 --per-class 40 \
+"$tools/imagenet-prep" tests/data/fashion-mnist "$work/shards" --search-val-share 0.2 --per-class 20 \
   --val-per-class 10 --quiet
 
 say "functions and wrong use"
@@ -54,7 +54,8 @@ ends 2 'no index.json' --device cpu --data "$work" --only search
 say "every section, with the CPU as the device"
 printf '#!/bin/sh\necho "ModuleNotFoundError: No module named torch" >&2\nexit 1\n' >"$work/python"
 chmod +x "$work/python"
-small=(--device cpu --python "$work/python" --data "$work/shards" --epochs 2 --batch 32)
+small=(--device cpu --python "$work/python" --data "$work/shards" --epochs 2 --batch 16
+  --learning-rate 0.005)
 ends 0 ' 0 failed' "${small[@]}" --out "$work/all.json" \
   --paths 14,supernet --batches 4 --size 32 --steps 1 --pairs 2
 for section in search retrain; do

@@ -81,11 +81,15 @@ class Trainer:
         shutil.rmtree(folder)
         return [sum_ - before for sum_, before in zip(sums, [0.0, *sums])]
 
+    def whole_flags(self):
+        """What sets a whole run apart."""
+        return [] if self.context.rate is None else ["--learning-rate", self.context.rate]
+
     def whole(self, label, device, precision="f32"):
         """A run from its beginning to its end; made once for each label."""
         if label not in self.runs:
             begun = time.monotonic()
-            folder = self.start(label, device, precision)
+            folder = self.start(label, device, precision, self.whole_flags())
             self.runs[label] = Run(folder, *metrics(folder, self.kind), time.monotonic() - begun)
         return self.runs[label]
 
@@ -176,8 +180,9 @@ def resume(trainer):
     through = trainer.whole("device", device)
     steps = steps_of(through.folder)
     stop = max(1, steps // 2 + 1)
-    folder = trainer.start("stopped", device, flags=["--stop-after", stop], allowed=(UNFINISHED,))
-    trainer.start("stopped", device)
+    flags = trainer.whole_flags()
+    folder = trainer.start("stopped", device, flags=["--stop-after", stop, *flags], allowed=(UNFINISHED,))
+    trainer.start("stopped", device, flags=flags)
     case = f"{kind}, stopped after step {stop} of {steps}"
     names = different(folder, through.folder, kind)
     if not names:
