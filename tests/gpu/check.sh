@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# tests/gpu/run as far as a machine without a GPU allows: its functions, wrong use, and every section with the CPU in the
-# device's place, from a kit as `make gpu-kit` packs it and at sizes of seconds. TOOLS names a folder of binaries; by
-# default those of `make build`.
+# tests/gpu/run as far as a machine without a GPU allows: its functions, wrong use, and every section with the CPU in
+# the device's place, from a kit as `make gpu-kit` packs it and at sizes of seconds. TOOLS names a folder of binaries;
+# by default those of `make build`.
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$0")/../.."
@@ -25,15 +25,16 @@ ends() {
   shift 2
   "$run" "$@" >"$work/out" 2>"$work/err" </dev/null || status=$?
   [ "$status" = "$expected" ] || fail "run $*: status $status, not $expected: $(tail -n 3 "$work/err")"
-  grep -qE -- "$pattern" "$work/out" "$work/err" || fail "run $*: nothing like $pattern: $(cat "$work/out" "$work/err")"
+  grep -qE -- "$pattern" "$work/out" "$work/err" ||
+    fail "run $*: nothing like $pattern: $(cat "$work/out" "$work/err")"
   [ "$status" != 2 ] || [ "$(wc -l <"$work/err")" = 1 ] || fail "run $*: not one line: $(cat "$work/err")"
 }
 # row PATTERN: the table has a row like this.
 row() { grep -qE -- "^\| *$1" "$work/out" || fail "no row $1 in: $(cat "$work/out")"; }
 
 say "packing"
-built=$("${CARGO:-cargo}" test --workspace --lib --locked --no-run --message-format json-render-diagnostics 2>"$work/err") ||
-  fail "$(cat "$work/err")"
+cargo=("${CARGO:-cargo}" test --workspace --lib --locked --no-run --message-format json-render-diagnostics)
+built=$("${cargo[@]}" 2>"$work/err") || fail "$(cat "$work/err")"
 tests=$(sed -n 's/.*"name":"cream_nn".*"executable":"\([^"]*\)".*/\1/p' <<<"$built")
 tests/gpu/pack.sh "$tools" "$tests" "$work/kit" 2>"$work/err" || fail "$(cat "$work/err")"
 tar -tzf "$work/kit/data.tar.gz" | grep -x data/index.json >/dev/null || fail "the kit has no shards"
@@ -70,7 +71,9 @@ row 'gradients *\| network: .*\| ok .*largest error'
 row 'bench *\| PyTorch *\| not run .*no PyTorch: .*No module named torch'
 row 'bench *\| bf16 *\| not run .*not on the CPU'
 for mode in train infer; do
-  for network in 14 supernet; do row "bench *\| $network, batch 4, f32, $mode *\| measured *\| [1-9].*none .*of the copy's"; done
+  for network in 14 supernet; do
+    row "bench *\| $network, batch 4, f32, $mode *\| measured *\| [1-9].*none .*of the copy's"
+  done
 done
 ! grep -q '^| product' "$work/out" || fail "operators that no device runs are in the table"
 python3 - "$work/all.json" <<'E2' || fail "the JSON does not hold the table"

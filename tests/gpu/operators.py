@@ -47,11 +47,12 @@ def rows(context, wanted):
         if name in ON_THE_HOST:
             continue
         gradient = name is None or "gradient" in test.name
-        key = ("gradients" if gradient else "operators", name or "network: " + test.name.split("::")[-1].replace("_", " "))
-        groups.setdefault(key, []).append(test)
+        case = name or "network: " + test.name.split("::")[-1].replace("_", " ")
+        groups.setdefault(("gradients" if gradient else "operators", case), []).append(test)
     out = [tests_row(section, case, groups[section, case])
            for section in wanted for section_of, case in sorted(groups) if section_of == section]
     for section in wanted:
         if wrong or not any(row.section == section for row in out):
-            out.append(Row(section, "all", FAILED, note=wrong or "no test ran: is this the binary of cream-nn's tests?"))
+            reason = wrong or "no test ran: is this the binary of cream-nn's tests?"
+            out.append(Row(section, "all", FAILED, note=reason))
     return out

@@ -10,7 +10,10 @@ most_mib=60
 [ $# = 3 ] || { sed -n '2,5s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 binaries=$1 tests=$2 kit=$3
 for file in "$binaries/gpu-kit" "$binaries/imagenet-prep" "$binaries/path-export" "$tests"; do
-  [ -x "$file" ] || { echo "pack.sh: ${file:-the test binary of cream-nn}: not there: make gpu-kit builds it" >&2; exit 2; }
+  [ -x "$file" ] || {
+    echo "pack.sh: ${file:-the test binary of cream-nn}: not there: make gpu-kit builds it" >&2
+    exit 2
+  }
 done
 
 mkdir -p "$(dirname "$kit")"
@@ -34,7 +37,7 @@ tar -C "$aside" --remove-files -czf "$aside/data.tar.gz" data
 bytes=$(cat "$aside"/bin/* | wc -c)
 if [ "$bytes" -gt $((most_mib << 20)) ]; then
   ls -l "$aside/bin" >&2
-  echo "pack.sh: the binaries take $bytes bytes, more than $most_mib MiB: leave out of tests/gpu what the script can spare" >&2
+  echo "pack.sh: the binaries take $bytes bytes, more than $most_mib MiB: leave out what tests/gpu/run can spare" >&2
   exit 1
 fi
 chmod 755 "$aside"

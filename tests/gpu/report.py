@@ -28,9 +28,11 @@ class Test(NamedTuple):
 
 def table(rows):
     """Markdown whose columns are aligned; a bar inside a cell is escaped."""
-    lines = [list(Row._fields)] + [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    cells = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    lines = [list(Row._fields), *cells]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    text = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |" for line in lines]
+    padded = [[cell.ljust(width) for cell, width in zip(line, widths)] for line in lines]
+    text = ["| " + " | ".join(line) + " |" for line in padded]
     text.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(text)
 

@@ -174,7 +174,8 @@ def rows(context):
         say("bench: {}, batch {}, {}".format(*case))
         yield from bench_rows(context, case)
     if left:
-        yield Row("bench", f"{left} more cases", NOT_RUN, note="--minutes are over; --paths and --batches choose others")
+        note = "--minutes are over; --paths and --batches choose others"
+        yield Row("bench", f"{left} more cases", NOT_RUN, note=note)
 
 
 def peer_script(here):
