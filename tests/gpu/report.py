@@ -19,7 +19,7 @@ class Row(NamedTuple):
 
 
 class Test(NamedTuple):
-    """A test of libtest's output; its message is the first line of the panic, errors are (error, tolerance, of what)."""
+    """A test of libtest's output: of a panic the first line, of errors (error, tolerance, of what)."""
     name: str
     passed: bool
     message: str = ""
