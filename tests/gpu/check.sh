@@ -8,6 +8,7 @@ cd "$(dirname "$0")/../.."
 
 tools=${TOOLS:-${CARGO_TARGET_DIR:-target}/release}
 [ -x "$tools/gpu-kit" ] || { echo "tests/gpu/check.sh: no gpu-kit in $tools: make build first" >&2; exit 2; }
+command -v python3 >/dev/null || { echo "tests/gpu/check.sh: no python3: not checked" >&2; exit 0; }
 for variable in $(compgen -e CREAM_ || true); do unset "$variable"; done
 
 work=$(mktemp -d)

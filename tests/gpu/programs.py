@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 # Of one file that is several programs, the name by which it is started says which.
-TOGETHER = "gpu-kit"
+TOGETHER, INSIDE = "gpu-kit", ("supernet-train", "arch-retrain", "bench")
 TESTS = "cream-nn-tests"
 UNFINISHED = 75
 
@@ -34,9 +34,10 @@ class Programs:
 
     def file(self, name):
         """The file that the program is in, or nothing."""
-        for candidate in (self.folder / name, self.folder / TOGETHER):
-            if os.access(candidate, os.X_OK) and candidate.is_file():
-                return candidate
+        for candidate in (name, TOGETHER) if name in INSIDE else (name,):
+            file = self.folder / candidate
+            if os.access(file, os.X_OK) and file.is_file():
+                return file
         return None
 
     def tests(self):
