@@ -31,6 +31,8 @@
 ##                                         spills of every kernel, and the kernels on the host; brings the
 ##                                         compiler where there is none
 ##   make cuda-build                       release binaries with the feature cuda in target/cuda/release
+##   make gpu-kit                          what tests/gpu/run needs on a machine with a GPU and without Rust, in
+##                                         target/cuda/gpu-kit
 ##   make bench [PYTHON=path/to/python]    speed and memory of five networks; with a Python that has
 ##                                         torch, onnx and onnxruntime, beside those too
 ##   make parity PYTHON=path/to/python     PyTorch's checkpoints here, and exported networks beside PyTorch
@@ -105,6 +107,7 @@ test: cargo-present
 	tests/experiments.sh
 	tests/install.sh
 	tests/full-disk.sh
+	tests/gpu/check.sh
 	tests/interrupted.sh --kills 3 --threads 2 --workers 1 --seed 5 >/dev/null
 
 # A process for each: the peak of memory is the process's.

@@ -2,7 +2,7 @@
 
 CUDA_TARGET := $(or $(CARGO_TARGET_DIR),target)/cuda
 
-.PHONY: cuda-check cuda-build
+.PHONY: cuda-check cuda-build gpu-kit
 
 # Every file of tests/emulation/tests is a test binary.
 EMULATED := $(patsubst tests/emulation/tests/%.rs,--test %,$(wildcard tests/emulation/tests/*.rs))
@@ -22,3 +22,10 @@ cuda-check: cargo-present
 cuda-build: cargo-present
 	tests/cuda/with-compiler $(CARGO) build --release --features cuda --locked --target-dir $(CUDA_TARGET)
 	@echo "the programs are in $(CUDA_TARGET)/release" >&2
+
+# Cargo says in JSON where it has put the tests.
+gpu-kit: cuda-build
+	tests/cuda/with-compiler $(CARGO) test --release --no-run -p cream-nn --lib --features cuda --locked \
+	  --target-dir $(CUDA_TARGET) --message-format json-render-diagnostics >$(CUDA_TARGET)/gpu-kit.json
+	@tests/gpu/pack.sh $(CUDA_TARGET)/release \
+	  "$$(sed -n 's/.*"name":"cream_nn".*"executable":"\([^"]*\)".*/\1/p' $(CUDA_TARGET)/gpu-kit.json)" $(CUDA_TARGET)/gpu-kit

@@ -43,6 +43,9 @@ allow evaluate cream-train cream-arch cream-data cream-weights cream-nn cream-cl
 # Times the networks and the operators.
 allow cream-bench cream-train cream-arch cream-data cream-weights cream-nn cream-cli cream-pth candle-core
 
+# The trainers and the benchmark in one file.
+allow cream-gpu-kit cream-bench cream-train cream-arch cream-data cream-weights cream-nn cream-cli cream-pth candle-core
+
 # Makes a data set shaped as ImageNet.
 allow imagenet-shaped cream-data cream-cli
 

@@ -13,6 +13,8 @@ mod childnet;
 mod error;
 mod files;
 mod inherit;
+#[cfg(test)]
+mod on_device;
 mod supernet;
 mod trunk;
 mod weights;

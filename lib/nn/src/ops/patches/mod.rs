@@ -130,7 +130,7 @@ pub(crate) fn backward<T: Element>(dy: &[T], window: &Window, channels: usize) -
 #[cfg(test)]
 mod tests {
     use super::patches;
-    use crate::ops::check::{assert_close, check_gradients, numbers, tensor, values};
+    use crate::ops::check::{assert_close, check_gradients, numbers, precisions, tensor, values};
     use crate::ops::window::Window;
     use candle_core::{DType, Device, Tensor};
     use cream_arch::Padding;
@@ -144,7 +144,7 @@ mod tests {
     fn a_product_with_patches_is_a_convolution() {
         let (n, h, w, c, out) = (2, 9, 6, 3, 4);
         let window = Window::new(3, 2, Padding::Half, h, w).unwrap();
-        for (dtype, tolerance) in [(DType::F64, 1e-12), (DType::F32, 1e-5)] {
+        for (dtype, tolerance) in precisions(1e-12, 1e-5) {
             let x = tensor(&numbers(n * h * w * c, 1), &[n, h, w, c], dtype);
             let weight = tensor(&numbers(out * 9 * c, 2), &[out, c, 3, 3], dtype);
             let nchw = x.permute((0, 3, 1, 2)).unwrap().contiguous().unwrap();
@@ -156,7 +156,7 @@ mod tests {
                 &values(&y),
                 &values(&exact.contiguous().unwrap()),
                 tolerance,
-                "convolution",
+                &format!("convolution in {dtype:?}"),
             );
         }
     }
