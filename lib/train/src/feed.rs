@@ -6,8 +6,8 @@ use crate::precision::Precision;
 use crate::targets::mixed;
 use candle_core::{DType, Device, Tensor};
 use cream_arch::Input;
-use cream_data::Batch;
-use cream_nn::transfer::to_device;
+use cream_data::{Batch, Erasure, Mix};
+use cream_nn::ops::images::{Erased, ImagePlan, Mixed, Rectangle, Treatment, normalise};
 
 /// How a network wants its images and labels.
 #[derive(Clone, Debug)]
@@ -38,12 +38,16 @@ impl Feed {
         }
     }
 
-    /// Normalised images `[N, H, W, 3]`.
+    /// Normalised images `[N, H, W, 3]`, on another device than the CPU made there of their pixels.
     ///
     /// # Errors
     /// When the device has no room.
     pub fn images(&self, batch: &Batch) -> Result<Tensor, TrainError> {
-        let shape = (batch.len(), batch.image_size, batch.image_size, 3);
+        let shape = shape(batch);
+        if !self.device.is_cpu() {
+            let pixels = Tensor::from_slice(&batch.pixels, shape, &self.device)?;
+            return Ok(self.normalised(&pixels, batch)?);
+        }
         let values = batch.normalise(self.mean, self.std);
         #[cfg(test)]
         let values = if self.spoiled.is_some_and(|first| batch.index >= first) {
@@ -51,8 +55,7 @@ impl Feed {
         } else {
             values
         };
-        let images = to_device(values, shape, &self.device)?;
-        Ok(images.to_dtype(self.precision.dtype())?)
+        Ok(Tensor::from_vec(values, shape, &self.device)?)
     }
 
     /// The same of a batch that was sent ahead.
@@ -60,7 +63,34 @@ impl Feed {
     /// # Errors
     /// When the device has no room.
     pub fn images_of(&self, sent: &Sent) -> Result<Tensor, TrainError> {
-        self.images(&sent.batch)
+        let batch = &sent.batch;
+        match &sent.pixels {
+            Some(pixels) => Ok(pixels.with(shape(batch), |p| self.normalised(p, batch))?),
+            None => self.images(batch),
+        }
+    }
+
+    /// What [`Batch::normalise`] makes, of pixels on the device.
+    fn normalised(&self, pixels: &Tensor, batch: &Batch) -> candle_core::Result<Tensor> {
+        let treatment = |erasure: &Option<Erasure>| {
+            let erased = erasure.map(|Erasure { y, x, height, width, noise }| {
+                let rectangle = Rectangle { y, x, height, width };
+                Erased { rectangle, key: noise }
+            });
+            Treatment { mirrored: false, erased }
+        };
+        let some = batch.erasures.iter().any(Option::is_some);
+        let treatments: Vec<Treatment> =
+            batch.erasures.iter().filter(|_| some).map(treatment).collect();
+        let mixed = batch.mix.map(|mix| match mix {
+            Mix::Blend { share } => Mixed::Blend { share },
+            Mix::Exchange { y, x, height, width } => {
+                Mixed::Exchange(Rectangle { y, x, height, width })
+            }
+        });
+        let [mean, std] = [self.mean, self.std].map(|channels| channels.map(f64::from));
+        let plan = ImagePlan { mean, std, treatments: &treatments, mixed };
+        normalise(pixels, &plan, self.precision.dtype())
     }
 
     /// Labels `[N, classes]`, mixed as the images are, and smoothed.
@@ -70,6 +100,11 @@ impl Feed {
     pub fn targets(&self, batch: &Batch, smoothing: f64) -> Result<Tensor, TrainError> {
         Ok(mixed(batch.mixed_labels(), self.classes, smoothing, DType::F32, &self.device)?)
     }
+}
+
+/// Of the images of a batch.
+fn shape(batch: &Batch) -> (usize, usize, usize, usize) {
+    (batch.len(), batch.image_size, batch.image_size, 3)
 }
 
 #[cfg(test)]

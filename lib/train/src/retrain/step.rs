@@ -114,7 +114,7 @@ impl Retraining<'_> {
         let logits = self.network.forward(&images, &pass)?;
         let loss = match &self.teacher {
             None => cross_entropy(&logits, &target)?,
-            Some(teacher) => teacher.loss(&logits, &target, (batch, &images))?,
+            Some(teacher) => teacher.loss(&logits, &target, (&sent, &images))?,
         };
         let parameters = self.network.weights().parameters.iter();
         let parameters = parameters.map(|(name, var)| (name.as_str(), var));
