@@ -95,10 +95,16 @@ impl<T: Number> Case<T> {
         launch.int(activation_number(self.activation))
     }
 
-    fn output(&self, statistics: &[Vec<f32>; 2]) -> Vec<T> {
+    /// With a residual added, where there is one.
+    fn output(&self, statistics: &[Vec<f32>; 2], residual: Option<&[T]>) -> Vec<T> {
         let mut y = room(self.x.len());
         let launch = launch::<T>("batch_norm_forward").input(&self.x);
-        let launch = self.constants(self.vectors(launch, statistics).output(&mut y));
+        let launch = self.vectors(launch, statistics);
+        let launch = match residual {
+            Some(residual) => launch.input(residual),
+            None => launch.none(),
+        };
+        let launch = self.constants(launch.output(&mut y));
         run(launch, Grid::of_columns::<T>(self.c, passes::<T>(self.rows, self.c)));
         y
     }
@@ -144,7 +150,10 @@ fn assert_agrees<T: Number>(case: &Case<T>) {
     let of_variance = tolerance * (1.0 + largest(&statistics.mean));
     assert_close(&found[1], &statistics.variance, of_variance, "variance");
     let tolerance = tolerance * (1.0 + error);
-    assert_close(&case.output(&found), &exact.y, tolerance, "output");
+    assert_close(&case.output(&found, None), &exact.y, tolerance, "output");
+    let residual = numbers::<T>(case.x.len(), 7, 1.0);
+    let sums = exact.y.iter().zip(&residual).map(|(y, r)| y + r.widen()).collect::<Vec<_>>();
+    assert_close(&case.output(&found, Some(&residual)), &sums, tolerance, "with a residual");
     let (dx, dweight, dbias) = case.gradients(&exact.dy, &found);
     let [exact_dx, exact_dweight, exact_dbias] = &exact.gradients[..] else {
         panic!("three inputs")
@@ -191,7 +200,7 @@ fn given_agree<T: Number>() {
         let [w, b, m, v] = &vectors;
         let x = tensor(&case.x, &[rows, c]);
         let exact = normalise(&x, w, b, m, v, EPSILON, case.activation).unwrap();
-        let y = case.output(&[mean, variance]);
+        let y = case.output(&[mean, variance], None);
         assert_close(&y, &values(&exact), rounding(0), "with given statistics");
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod batch_norm;
 pub mod bias_activation;
+pub mod cast;
 pub mod cross_entropy;
 #[cfg(feature = "cuda")]
 pub mod cuda;

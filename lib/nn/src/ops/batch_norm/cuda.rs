@@ -79,7 +79,12 @@ pub(super) fn forward(
     let [mean, variance] = [mean, variance].map(|vector| tensor_of(vector, device, c));
     let y = with_storages([&mean, &variance], NAME, |[mean, variance]| {
         let norm = Norm::of([mean, variance, weight, bias], op.epsilon, op.activation)?;
-        normalised(x, &norm)
+        match &op.residual {
+            Some(residual) => {
+                with_storages([residual], NAME, |[residual]| normalised(x, &norm, Some(residual)))
+            }
+            None => normalised(x, &norm, None),
+        }
     })?;
     // A second pass through one operation would be on the same batch.
     _ = op.seen.set(Seen::Device { mean, variance });
@@ -96,17 +101,30 @@ pub(super) fn given(
     let tensors = [x, mean, variance, weight, bias];
     with_storages(tensors, NAME, |[xs, mean, variance, weight, bias]| {
         let norm = Norm::of([mean, variance, weight, bias], epsilon, activation)?;
-        Ok(tensor(normalised(xs, &norm)?, x.shape()))
+        Ok(tensor(normalised(xs, &norm, None)?, x.shape()))
     })
 }
 
-fn normalised((x, layout): Placed<'_>, norm: &Norm<'_>) -> Result<CudaStorage> {
+fn normalised(
+    (x, layout): Placed<'_>,
+    norm: &Norm<'_>,
+    residual: Option<Placed<'_>>,
+) -> Result<CudaStorage> {
     let (rows, c) = rows_and_channels(layout)?;
     let device = &x.device;
     dispatch_cuda!(dtype_of(x), NAME, T => {
         let (x, mut y) = (view::<T>(x, layout, NAME)?, room::<T>(device, rows * c)?);
+        let residual = match residual {
+            Some((residual, layout)) => Some(view::<T>(residual, layout, NAME)?),
+            None => None,
+        };
         let launch = Launch::new::<T>(device, &KERNELS, "batch_norm_forward").input(&x);
-        let launch = norm.constants(norm.vectors(launch).output(&mut y), (rows, c))?;
+        let launch = norm.vectors(launch);
+        let launch = match &residual {
+            Some(residual) => launch.input(residual),
+            None => launch.none(),
+        };
+        let launch = norm.constants(launch.output(&mut y), (rows, c))?;
         // SAFETY: the arguments of batch_norm_forward, whose blocks share out all rows.
         unsafe { launch.over(Grid::of_columns::<T>(c, passes::<T>(rows, c)))? };
         Ok(CudaStorage::wrap_cuda_slice(y, device.clone()))

@@ -8,9 +8,10 @@
 // batch_norm_statistics_f32(const float *partial, float *mean, float *variance, float *running_mean or null,
 //                           float *running_variance or null, int pieces, int rows, int channels, float keep, float take)
 //     Grid: (channels / 8 rounded up).
-// batch_norm_forward_T(const T *x, const float *mean, const float *variance, const float *weight, const float *bias, T *y,
-//                      int rows, int channels, float epsilon, int activation)
-//     Grid: (groups, as many as fill the device). With running statistics this is inference.
+// batch_norm_forward_T(const T *x, const float *mean, const float *variance, const float *weight, const float *bias,
+//                      const T *residual or null, T *y, int rows, int channels, float epsilon, int activation)
+//     Grid: (groups, as many as fill the device). With running statistics this is inference. The residual, [rows, channels],
+//     is added behind the activation.
 // batch_norm_sums_T(const T *x, const T *dy, const float *mean, const float *variance, const float *weight,
 //                   const float *bias, float *partial [2, pieces, channels], int rows, int channels, float epsilon,
 //                   int activation)
@@ -124,8 +125,8 @@ __device__ void moments(const T *__restrict__ x, float *__restrict__ partial, in
 
 template <class T, int V>
 __device__ void forward(const T *__restrict__ x, const float *__restrict__ mean, const float *__restrict__ variance,
-                        const float *__restrict__ weight, const float *__restrict__ bias, T *__restrict__ y, int rows,
-                        int channels, float epsilon, int activation) {
+                        const float *__restrict__ weight, const float *__restrict__ bias, const T *__restrict__ residual,
+                        T *__restrict__ y, int rows, int channels, float epsilon, int activation) {
     Columns<V> columns(channels, true);
     Piece piece(rows);
     for (int group = blockIdx.x; group < columns.groups; group += gridDim.x) {
@@ -138,6 +139,13 @@ __device__ void forward(const T *__restrict__ x, const float *__restrict__ mean,
             fetch(v, x + i);
             norm.centre(v, z);
             activate(activation, z);
+            if (residual != nullptr) {
+                fetch(v, residual + i);
+#pragma unroll
+                for (int k = 0; k < V; k++) {
+                    z[k] += v[k];
+                }
+            }
             put(y + i, z);
         }
     }
@@ -288,9 +296,10 @@ extern "C" __global__ void __launch_bounds__(THREADS)
         BY_VECTORS(T, moments, aligned(x, partial), x, partial, rows, channels)                                        \
     }                                                                                                                  \
     extern "C" __global__ void __launch_bounds__(THREADS) batch_norm_forward_##suffix(                                 \
-        const T *x, const float *mean, const float *variance, const float *weight, const float *bias, T *y, int rows,  \
-        int channels, float epsilon, int activation) {                                                                 \
-        BY_VECTORS(T, forward, aligned(x, y), x, mean, variance, weight, bias, y, rows, channels, epsilon, activation) \
+        const T *x, const float *mean, const float *variance, const float *weight, const float *bias,                  \
+        const T *residual, T *y, int rows, int channels, float epsilon, int activation) {                              \
+        BY_VECTORS(T, forward, aligned(x, residual, y),                                                                \
+                   x, mean, variance, weight, bias, residual, y, rows, channels, epsilon, activation)                  \
     }                                                                                                                  \
     extern "C" __global__ void __launch_bounds__(THREADS) batch_norm_sums_##suffix(                                    \
         const T *x, const T *dy, const float *mean, const float *variance, const float *weight, const float *bias,     \

@@ -1,4 +1,4 @@
-use super::{Seen, batch_norm, normalise, reference};
+use super::{Seen, batch_norm, batch_norm_onto, normalise, reference};
 use crate::ops::activation::ALL;
 use crate::ops::check::{
     assert_close, check_gradients, numbers, parameter, precisions, rounded, tensor, values,
@@ -39,6 +39,35 @@ fn kernel_agrees_with_the_reference() {
             }
         }
     }
+}
+
+#[test]
+fn a_residual_is_added_behind_the_activation() {
+    let (rows, c) = (300, 16);
+    let [x, w, b, r] = [rows * c, c, c, rows * c].map(|n| numbers(n, n as u64 + 1));
+    for activation in ALL {
+        for (dtype, tolerance) in precisions(1e-11, 1e-5) {
+            let (x, r) = (rounded(&x, dtype), rounded(&r, dtype));
+            let (y, ..) = reference::forward(&x, &w, &b, EPSILON, activation);
+            let exact: Vec<f64> = y.iter().zip(&r).map(|(y, r)| y + r).collect();
+            let [xs, rs] = [&x, &r].map(|v| tensor(v, &[rows, c], dtype));
+            let [ws, bs] = [&w, &b].map(|v| parameter(v, &[c], dtype));
+            let found = batch_norm_onto(&xs, [&ws, &bs], EPSILON, activation, None, &rs);
+            assert_close(&values(&found.unwrap().0), &exact, tolerance, "output with a residual");
+        }
+    }
+}
+
+#[test]
+fn a_residual_that_does_not_fit_is_refused() {
+    let tensor = |n: usize| tensor(&numbers(n * 2, 1), &[n, 2], DType::F32);
+    let vector = tensor(1).reshape(2).unwrap();
+    let onto = |residual: &candle_core::Tensor| {
+        batch_norm_onto(&tensor(4), [&vector, &vector], EPSILON, ALL[0], None, residual)
+    };
+    assert!(onto(&tensor(4)).is_ok() && onto(&tensor(3)).is_err());
+    assert!(onto(&tensor(4).to_dtype(DType::BF16).unwrap()).is_err());
+    assert!(onto(candle_core::Var::from_tensor(&tensor(4)).unwrap().as_tensor()).is_err());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use super::noise::normals;
 use super::{Erased, ImagePlan, Mixed, Rectangle, Treatment, normalise};
-use crate::ops::check::{accelerator, assert_close, values};
+use crate::ops::check::{accelerator, assert_close, precisions, values};
 use candle_core::{DType, Device, Tensor};
 
 const SIZE: usize = 4;
@@ -13,9 +13,9 @@ fn pixels(count: usize) -> Tensor {
     Tensor::from_vec(bytes, (count, SIZE, SIZE, 3), &Device::Cpu).unwrap()
 }
 
-/// Of f32 on the device that f32 is tested on.
+/// On the device that such tensors are tested on.
 fn found(pixels: &Tensor, plan: &ImagePlan<'_>, dtype: DType) -> Vec<f64> {
-    let device = accelerator().filter(|_| dtype == DType::F32).unwrap_or(&Device::Cpu);
+    let device = accelerator().filter(|_| dtype != DType::F64).unwrap_or(&Device::Cpu);
     values(&normalise(&pixels.to_device(device).unwrap(), plan, dtype).unwrap())
 }
 
@@ -24,7 +24,7 @@ fn assert_values(plan: &ImagePlan<'_>, at: impl Fn([usize; 4]) -> f64) {
     let side = SIZE * SIZE * 3;
     let place = |i: usize| [i / side, i % side / (SIZE * 3), i / 3 % SIZE, i % 3];
     let exact: Vec<f64> = (0..3 * side).map(|i| at(place(i))).collect();
-    for (dtype, tolerance) in [(DType::F64, 1e-14), (DType::F32, 1e-6)] {
+    for (dtype, tolerance) in precisions(1e-14, 1e-6) {
         assert_close(&found(&pixels(3), plan, dtype), &exact, tolerance, "values");
     }
 }
