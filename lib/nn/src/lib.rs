@@ -12,7 +12,9 @@ mod childnet;
 mod error;
 mod files;
 mod inherit;
+mod network;
 mod supernet;
+mod tensorwise;
 mod trunk;
 mod weights;
 
