@@ -32,9 +32,7 @@ pub(crate) fn backward(dy: &Tensor, images: &Shape) -> Result<Tensor> {
         return cuda::backward(images, &dy);
     }
     dispatch!(dy.dtype(), NAME, T => with_slice::<T, _>(&dy, NAME, |values| {
-        let mut dx = vec![T::zero(); images.elem_count()];
-        spread(values, h * w, c, &mut dx);
-        Tensor::from_vec(dx, images, dy.device())
+        Tensor::from_vec(gradient(values, h * w, c), images, dy.device())
     }))
 }
 
@@ -88,6 +86,12 @@ pub(crate) fn forward<T: Element>(
         out
     });
     pieces.concat()
+}
+
+fn gradient<T: Element>(dy: &[T], pixels: usize, channels: usize) -> Vec<T> {
+    let mut dx = vec![T::zero(); dy.len() * pixels];
+    spread(dy, pixels, channels, &mut dx);
+    dx
 }
 
 /// The gradient of the images, of which every pixel has the same share, into `dx`.
