@@ -2,7 +2,7 @@
 
 use crate::NnError;
 use crate::layers::{Block, Head, Pass, Statistics, Stem};
-use crate::trunk;
+use crate::network::Network;
 use crate::weights::{Builder, Initialise, Weights};
 use candle_core::{DType, Device, Result, Tensor};
 use cream_arch::Architecture;
@@ -67,14 +67,7 @@ impl ChildNet {
     /// # Errors
     /// When the images are too small for the network's strides.
     pub fn forward(&self, images: &Tensor, pass: &Pass) -> Result<Tensor> {
-        let blocks = self.blocks.iter().flatten();
-        if trunk::takes(images, pass) {
-            return trunk::forward(images, &self.stem, blocks, &self.head, pass);
-        }
-        let mut x = self.stem.forward(images, pass)?;
-        for (index, block) in blocks.enumerate() {
-            x = block.forward(&x, index, pass)?;
-        }
-        self.head.forward(&x, pass)
+        let blocks = self.blocks.iter().flatten().collect();
+        Network { stem: &self.stem, blocks, head: &self.head }.forward(images, pass)
     }
 }

@@ -13,9 +13,11 @@ mod childnet;
 mod error;
 mod files;
 mod inherit;
+mod network;
 #[cfg(test)]
 mod on_device;
 mod supernet;
+mod tensorwise;
 mod trunk;
 mod weights;
 

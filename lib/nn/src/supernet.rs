@@ -2,7 +2,7 @@
 
 use crate::NnError;
 use crate::layers::{Block, Head, Pass, Statistics, Stem};
-use crate::trunk;
+use crate::network::Network;
 use crate::weights::{Builder, Initialise, Weights};
 use candle_core::{DType, Device, Tensor, Var};
 use cream_arch::{Path, Space};
@@ -96,15 +96,8 @@ impl SuperNet {
         let searched = self.stages.iter().zip(&path.0).flat_map(|(layers, choices)| {
             layers.iter().zip(choices).map(|(layer, &choice)| &layer[choice])
         });
-        let blocks = once(&self.first).chain(searched).chain(once(&self.last));
-        if trunk::takes(images, pass) {
-            return Ok(trunk::forward(images, &self.stem, blocks, &self.head, pass)?);
-        }
-        let mut x = self.stem.forward(images, pass)?;
-        for (index, block) in blocks.enumerate() {
-            x = block.forward(&x, index, pass)?;
-        }
-        Ok(self.head.forward(&x, pass)?)
+        let blocks = once(&self.first).chain(searched).chain(once(&self.last)).collect();
+        Ok(Network { stem: &self.stem, blocks, head: &self.head }.forward(images, pass)?)
     }
 
     /// The parameters that a step on `path` changes: stem, head, classifier, fixed blocks and the

@@ -150,12 +150,12 @@ fn stochastic_depth() {
     let factors: Vec<Vec<f64>> = golden.get("drop_path/factors").to_vec2().unwrap();
     assert!(factors.iter().flatten().any(|&f| f == 0.0));
     for (dtype, tolerance) in PRECISIONS {
-        for as_layers in [|pass: Pass| pass, Pass::layer_by_layer] {
+        for as_way in [|pass: Pass| pass, Pass::layer_by_layer, Pass::tensorwise] {
             let net = student(&golden, dtype);
             let target = golden.smoothed("target", CLASSES, 0.1, dtype);
             let drop_path = Some(DropPath::new(factors.clone()));
             let pass = net.pass(Statistics::Update).with_gradients().with_drop_path(drop_path);
-            let pass = as_layers(pass);
+            let pass = as_way(pass);
             let logits = net.forward(&golden.images("input", dtype), &pass).unwrap();
             golden.check("drop_path/logits", &logits, tolerance);
             let loss = cross_entropy(&logits, &target).unwrap();

@@ -42,16 +42,27 @@ impl BatchNorm {
             let (mean, var) = (self.running_mean.as_tensor(), self.running_var.as_tensor());
             return normalise(x, &weight, &bias, mean, var, pass.epsilon, self.activation);
         }
+        Ok(self.of_batch(x, (&weight, &bias), pass)?.0)
+    }
+
+    /// Normalises `x` with its own statistics, and moves the running ones as the pass says. Returns what the operator's
+    /// backward pass needs beside its input, too.
+    pub(crate) fn of_batch(
+        &self,
+        x: &Tensor,
+        (weight, bias): (&Tensor, &Tensor),
+        pass: &Pass,
+    ) -> Result<(Tensor, Seen)> {
         let running = momentum(pass).map(|momentum| Running {
             mean: self.running_mean.as_detached_tensor(),
             variance: self.running_var.as_detached_tensor(),
             momentum,
         });
-        let (y, batch) = moving(x, &weight, &bias, pass.epsilon, self.activation, running)?;
-        if let Seen::Host(batch) = &batch {
+        let (y, seen) = moving(x, weight, bias, pass.epsilon, self.activation, running)?;
+        if let Seen::Host(batch) = &seen {
             self.observe(batch, pass)?;
         }
-        Ok(y)
+        Ok((y, seen))
     }
 
     /// Moves the running statistics towards those of a batch, as the pass says.

@@ -1,6 +1,6 @@
 //! The blocks of a network.
 
-use super::{BatchNorm, Convolution, DepthwiseConvolution, Pass, SqueezeExcite};
+use super::{BatchNorm, Convolution, DepthwiseConvolution, Pass, SqueezeExcite, scaled};
 use crate::weights::Builder;
 use candle_core::{Result, Tensor};
 use cream_arch::{Activation, Operator, Padding};
@@ -143,6 +143,40 @@ impl ConvolutionBlock {
     }
 }
 
+/// The layers of a separable block of either kind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Separable<'a> {
+    pub(crate) expand: Option<(&'a Convolution, &'a BatchNorm)>,
+    pub(crate) depthwise: (&'a DepthwiseConvolution, &'a BatchNorm),
+    pub(crate) squeeze_excite: Option<&'a SqueezeExcite>,
+    pub(crate) project: (&'a Convolution, &'a BatchNorm),
+    pub(crate) residual: bool,
+}
+
+impl<'a> From<&'a DepthwiseSeparable> for Separable<'a> {
+    fn from(block: &'a DepthwiseSeparable) -> Self {
+        Self {
+            expand: None,
+            depthwise: (&block.conv_dw, &block.bn1),
+            squeeze_excite: block.se.as_ref(),
+            project: (&block.conv_pw, &block.bn2),
+            residual: block.residual,
+        }
+    }
+}
+
+impl<'a> From<&'a InvertedResidual> for Separable<'a> {
+    fn from(block: &'a InvertedResidual) -> Self {
+        Self {
+            expand: Some((&block.conv_pw, &block.bn1)),
+            depthwise: (&block.conv_dw, &block.bn2),
+            squeeze_excite: block.se.as_ref(),
+            project: (&block.conv_pwl, &block.bn3),
+            residual: block.residual,
+        }
+    }
+}
+
 fn squeeze_excite(
     b: &mut Builder,
     c: usize,
@@ -153,9 +187,10 @@ fn squeeze_excite(
 
 /// The branch `y` of block number `index`, added to its input.
 fn added(y: Tensor, x: &Tensor, index: usize, pass: &Pass) -> Result<Tensor> {
-    let Some(factors) = pass.branch_factors(index, x.dim(0)?)? else { return y + x };
-    let factors = Tensor::new(factors, x.device())?.to_dtype(x.dtype())?;
-    y.broadcast_mul(&factors.reshape(((), 1, 1, 1))?)? + x
+    match pass.branch_tensor(index, x)? {
+        Some(factors) => scaled(&y, &factors)? + x,
+        None => y + x,
+    }
 }
 
 fn gated(se: &Option<SqueezeExcite>, y: Tensor, pass: &Pass) -> Result<Tensor> {

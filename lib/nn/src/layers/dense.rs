@@ -55,8 +55,12 @@ impl Dense {
     /// # Errors
     /// When the channels differ.
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        let weight = pass.value(&self.weight).to_dtype(x.dtype())?;
-        let matrix = weight.reshape((weight.dim(0)?, weight.dim(1)?))?;
+        let matrix = self.matrix(&pass.value(&self.weight).to_dtype(x.dtype())?)?;
         bias_activation(&x.matmul(&matrix.t()?)?, &pass.value(&self.bias), self.activation)
+    }
+
+    /// The weight as a matrix `[out, in]`.
+    pub(crate) fn matrix(&self, weight: &Tensor) -> Result<Tensor> {
+        weight.reshape((weight.dim(0)?, weight.dim(1)?))
     }
 }

@@ -37,8 +37,12 @@ impl DepthwiseConvolution {
     /// # Errors
     /// When the channels differ or the image is smaller than one window.
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        depthwise(x, &pass.value(&self.weight), self.window(x)?)
+    }
+
+    /// The window on images like `x`.
+    pub(crate) fn window(&self, x: &Tensor) -> Result<Window> {
         let (_, h, w, _) = x.dims4()?;
-        let window = Window::new(self.kernel, self.stride, self.padding, h, w)?;
-        depthwise(x, &pass.value(&self.weight), window)
+        Window::new(self.kernel, self.stride, self.padding, h, w)
     }
 }

@@ -1,5 +1,6 @@
 //! Stochastic depth.
 
+use candle_core::{Result, Tensor};
 use std::sync::Arc;
 
 /// Factors of what residual blocks add to their input, per block and image: 0 or 1 / (1 - rate) each (Huang et al.,
@@ -21,4 +22,10 @@ impl DropPath {
     pub fn of_block(&self, block: usize) -> Option<&[f64]> {
         self.factors.get(block).map(Vec::as_slice)
     }
+}
+
+/// Every image of `y` `[N, H, W, C]` times its factor of `[N, 1]`.
+pub(crate) fn scaled(y: &Tensor, factors: &Tensor) -> Result<Tensor> {
+    // Two dimensions: each one more costs divisions at every element on a GPU.
+    y.flatten_from(1)?.broadcast_mul(factors)?.reshape(y.shape())
 }

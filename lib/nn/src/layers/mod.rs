@@ -12,11 +12,13 @@ mod stem;
 
 pub use batch_norm::BatchNorm;
 pub use block::Block;
-pub(crate) use block::{DepthwiseSeparable, InvertedResidual};
+pub(crate) use block::Separable;
 pub use convolution::Convolution;
+pub(crate) use convolution::Rows;
 pub use dense::Dense;
 pub use depthwise::DepthwiseConvolution;
 pub use drop_path::DropPath;
+pub(crate) use drop_path::scaled;
 pub(crate) use head::Features;
 pub use head::Head;
 pub use squeeze_excite::SqueezeExcite;
@@ -57,6 +59,18 @@ impl Gradients {
     }
 }
 
+/// How the layers of a network are run. All ways give the same numbers, up to rounding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Way {
+    /// The fastest on the device: fused on the CPU, otherwise as [`Way::Tensorwise`].
+    #[default]
+    Best,
+    /// Every layer as its own operators, and gradients by the tensors' own graph.
+    LayerByLayer,
+    /// The operators one at a time, and gradients by the operators' own backward functions without a graph.
+    Tensorwise,
+}
+
 /// How a network is run: everything that makes one forward pass differ from another.
 #[derive(Clone, Debug)]
 pub struct Pass {
@@ -72,16 +86,16 @@ pub struct Pass {
     pub momentum: f64,
     /// Added to variances.
     pub epsilon: f64,
-    /// Whether layers are run one at a time, each as its own operators, even where several can run as one.
-    pub layer_by_layer: bool,
+    /// How the layers are run.
+    pub way: Way,
 }
 
 impl Pass {
     /// A pass with the given use of statistics, without gradients or dropout.
     pub fn new(statistics: Statistics, norm: &cream_arch::Norm) -> Self {
         let (momentum, epsilon) = (norm.momentum, norm.epsilon);
-        let (gradients, dropout, drop_path, layer_by_layer) = (None, None, None, false);
-        Self { statistics, gradients, dropout, drop_path, momentum, epsilon, layer_by_layer }
+        let (gradients, dropout, drop_path, way) = (None, None, None, Way::Best);
+        Self { statistics, gradients, dropout, drop_path, momentum, epsilon, way }
     }
 
     /// The same with a backward pass to follow.
@@ -93,7 +107,13 @@ impl Pass {
     /// The same with every layer run by itself: the plain statement that faster ways are held to.
     #[must_use]
     pub fn layer_by_layer(self) -> Self {
-        Self { layer_by_layer: true, ..self }
+        Self { way: Way::LayerByLayer, ..self }
+    }
+
+    /// The same with gradients taken tensor by tensor, on the CPU too, where there is a faster way.
+    #[must_use]
+    pub fn tensorwise(self) -> Self {
+        Self { way: Way::Tensorwise, ..self }
     }
 
     /// The gradients of `loss`, which this pass led to, with respect to every parameter on its way.
@@ -136,6 +156,13 @@ impl Pass {
             ),
             factors => Ok(factors),
         }
+    }
+
+    /// The same as `[N, 1]`, where and as `x` `[N, H, W, C]` is.
+    pub(crate) fn branch_tensor(&self, block: usize, x: &Tensor) -> Result<Option<Tensor>> {
+        let Some(factors) = self.branch_factors(block, x.dim(0)?)? else { return Ok(None) };
+        let factors = Tensor::new(factors, x.device())?.to_dtype(x.dtype())?;
+        Ok(Some(factors.unsqueeze(1)?))
     }
 
     /// A parameter as this pass sees it: a constant unless gradients are wanted.

@@ -12,49 +12,12 @@ use super::pointwise::{
 };
 use super::squeeze_excite::Squeezed;
 use super::{Activation, gradient_in_parallel, rows_in_parallel};
-use crate::layers::{
-    BatchNorm, Convolution, DepthwiseConvolution, DepthwiseSeparable, Gradients, InvertedResidual,
-    Pass, SqueezeExcite,
-};
+use crate::layers::{BatchNorm, Convolution, Gradients, Pass, Separable};
 use crate::ops::Window;
 use crate::ops::buffer::{Buffer, Pooled};
 use candle_core::Result;
 use rayon::prelude::*;
 use std::sync::Arc;
-
-/// The layers of a block.
-#[derive(Clone, Copy)]
-pub(super) struct Layers<'a> {
-    pub(super) expand: Option<(&'a Convolution, &'a BatchNorm)>,
-    pub(super) depthwise: (&'a DepthwiseConvolution, &'a BatchNorm),
-    pub(super) squeeze_excite: Option<&'a SqueezeExcite>,
-    pub(super) project: (&'a Convolution, &'a BatchNorm),
-    pub(super) residual: bool,
-}
-
-impl<'a> From<&'a DepthwiseSeparable> for Layers<'a> {
-    fn from(block: &'a DepthwiseSeparable) -> Self {
-        Self {
-            expand: None,
-            depthwise: (&block.conv_dw, &block.bn1),
-            squeeze_excite: block.se.as_ref(),
-            project: (&block.conv_pw, &block.bn2),
-            residual: block.residual,
-        }
-    }
-}
-
-impl<'a> From<&'a InvertedResidual> for Layers<'a> {
-    fn from(block: &'a InvertedResidual) -> Self {
-        Self {
-            expand: Some((&block.conv_pw, &block.bn1)),
-            depthwise: (&block.conv_dw, &block.bn2),
-            squeeze_excite: block.se.as_ref(),
-            project: (&block.conv_pwl, &block.bn3),
-            residual: block.residual,
-        }
-    }
-}
 
 /// What the backward pass needs.
 pub(super) struct Saved<T: Pooled> {
@@ -81,7 +44,7 @@ pub(super) fn sides(conv: &Convolution, channels: usize) -> Result<(usize, usize
 
 /// Block number `index` of its network, and what its backward pass needs.
 pub(super) fn forward<T: Pooled>(
-    layers: &Layers<'_>,
+    layers: &Separable<'_>,
     x: Activation<T>,
     index: usize,
     pass: &Pass,
@@ -171,7 +134,7 @@ fn pooled<T: Pooled>(norm: &Norm<T>, y: &[T], pixels: usize) -> Vec<T> {
 
 /// The gradient of the input, from that of the output.
 pub(super) fn backward<T: Pooled>(
-    layers: &Layers<'_>,
+    layers: &Separable<'_>,
     saved: Saved<T>,
     dout: Buffer<T>,
     sink: &Gradients,

@@ -1,14 +1,14 @@
 //! Inference: norms are known beforehand, so each is applied to what its convolution has just left in the cache. An
 //! expanded activation lives for a few rows only, between its expansion and the depthwise convolution that takes it.
 
-use super::bottleneck::{Layers, sides};
+use super::bottleneck::sides;
 use super::depthwise::Shape;
 use super::norm::Norm;
 use super::parameters::with_values;
 use super::pointwise::{self, Gates, Rows, forward_panels};
 use super::squeeze_excite::Squeezed;
 use super::{Activation, convolution};
-use crate::layers::{BatchNorm, Block, Convolution, Pass, Stem};
+use crate::layers::{BatchNorm, Block, Convolution, Pass, Separable, Stem};
 use crate::ops::Window;
 use crate::ops::buffer::Pooled;
 use crate::ops::product::Panels;
@@ -26,8 +26,8 @@ pub(super) fn run<T: Pooled>(
     for block in blocks {
         x = match block {
             Block::Convolution(block) => dense(&block.conv, &block.bn1, &x, pass)?,
-            Block::DepthwiseSeparable(block) => bottleneck(&Layers::from(block), &x, pass)?,
-            Block::InvertedResidual(block) => bottleneck(&Layers::from(block), &x, pass)?,
+            Block::DepthwiseSeparable(block) => bottleneck(&Separable::from(block), &x, pass)?,
+            Block::InvertedResidual(block) => bottleneck(&Separable::from(block), &x, pass)?,
         };
     }
     Ok(x)
@@ -58,7 +58,7 @@ pub(super) struct Expansion<'a, T: Pooled> {
 }
 
 fn bottleneck<T: Pooled>(
-    layers: &Layers<'_>,
+    layers: &Separable<'_>,
     x: &Activation<T>,
     pass: &Pass,
 ) -> Result<Activation<T>> {

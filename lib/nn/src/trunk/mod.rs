@@ -24,10 +24,10 @@ mod pointwise;
 mod rows;
 mod squeeze_excite;
 
-use crate::layers::{Block, Head, Pass, Statistics, Stem};
+use crate::layers::{Block, Head, Pass, Separable, Statistics, Stem, Way};
+use crate::network::Network;
 use crate::ops::buffer::{Buffer, Pooled};
 use crate::ops::element::{dispatch, dtype_of, slice, with_slice, wrap};
-use bottleneck::Layers;
 use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor};
 use norm::{Norm, Sums};
 use rayon::prelude::*;
@@ -51,28 +51,22 @@ impl<T: Pooled> Clone for Activation<T> {
 ///
 /// # Errors
 /// When the images are too small for the strides, or channels differ.
-pub(crate) fn forward<'a>(
-    images: &Tensor,
-    stem: &Stem,
-    blocks: impl Iterator<Item = &'a Block>,
-    head: &Head,
-    pass: &Pass,
-) -> Result<Tensor> {
+pub(crate) fn forward(images: &Tensor, network: &Network<'_>, pass: &Pass) -> Result<Tensor> {
     let op = Trunk {
-        stem: stem.clone(),
-        blocks: blocks.cloned().collect(),
-        head: head.clone(),
+        stem: network.stem.clone(),
+        blocks: network.blocks.iter().copied().cloned().collect(),
+        head: network.head.clone(),
         pass: pass.clone(),
         saved: Mutex::new(None),
     };
     // The stem's weight ties the output to a parameter, so that a backward pass comes through here.
-    let weight = pass.value(&stem.conv_stem.weight);
+    let weight = pass.value(&network.stem.conv_stem.weight);
     images.contiguous()?.apply_op2(&weight, op)
 }
 
-/// Whether a pass is run here: on the CPU. What is not goes layer by layer.
+/// Whether a pass is run here: on the CPU, where it is the best way.
 pub(crate) fn takes(images: &Tensor, pass: &Pass) -> bool {
-    !pass.layer_by_layer
+    pass.way == Way::Best
         && matches!(images.device(), candle_core::Device::Cpu)
         && matches!(images.dtype(), DType::F32 | DType::F64)
 }
@@ -191,11 +185,13 @@ impl Trunk {
                     (out, SavedBlock::Convolution(Box::new(saved)))
                 }
                 Block::DepthwiseSeparable(block) => {
-                    let (out, saved) = bottleneck::forward(&Layers::from(block), x, index, pass)?;
+                    let (out, saved) =
+                        bottleneck::forward(&Separable::from(block), x, index, pass)?;
                     (out, SavedBlock::Bottleneck(Box::new(saved)))
                 }
                 Block::InvertedResidual(block) => {
-                    let (out, saved) = bottleneck::forward(&Layers::from(block), x, index, pass)?;
+                    let (out, saved) =
+                        bottleneck::forward(&Separable::from(block), x, index, pass)?;
                     (out, SavedBlock::Bottleneck(Box::new(saved)))
                 }
             };
@@ -220,10 +216,10 @@ impl Trunk {
                     dx.unwrap_or_else(|| Buffer::new(0))
                 }
                 (Block::DepthwiseSeparable(block), SavedBlock::Bottleneck(saved)) => {
-                    bottleneck::backward(&Layers::from(block), *saved, g, sink)?
+                    bottleneck::backward(&Separable::from(block), *saved, g, sink)?
                 }
                 (Block::InvertedResidual(block), SavedBlock::Bottleneck(saved)) => {
-                    bottleneck::backward(&Layers::from(block), *saved, g, sink)?
+                    bottleneck::backward(&Separable::from(block), *saved, g, sink)?
                 }
                 _ => candle_core::bail!("{NAME}: a block's activations are another one's"),
             };

@@ -171,13 +171,14 @@ fn combined(
 
 /// The gradients of `x`, weight and bias.
 pub(super) fn backward(
-    op: &BatchNorm,
     [x, weight, bias, dy]: [&Tensor; 4],
     (mean, variance): (&Tensor, &Tensor),
+    epsilon: f64,
+    activation: Activation,
 ) -> Result<(Tensor, Tensor, Tensor)> {
     let tensors = [x, dy, mean, variance, weight, bias];
     with_storages(tensors, NAME, |[xs, dys, m, v, w, b]| {
-        let norm = Norm::of([m, v, w, b], op.epsilon, op.activation)?;
+        let norm = Norm::of([m, v, w, b], epsilon, activation)?;
         let device = &xs.0.device;
         dispatch_cuda!(dtype_of(xs.0), NAME, T => {
             let shape = rows_and_channels(xs.1)?;

@@ -151,6 +151,37 @@ pub fn normalise(
     x.apply_op1_no_bwd(&Normalise { mean: mean?, scale, bias: bias?, activation })
 }
 
+/// The gradients of x, weight and bias from `[x, weight, bias, dy]`, dy being that of the output of [`batch_norm`], and
+/// from what that one has seen.
+///
+/// # Errors
+/// When the statistics are on another device, or a tensor but dy is not contiguous.
+pub(crate) fn backward(
+    [x, weight, bias, dy]: [&Tensor; 4],
+    seen: &Seen,
+    epsilon: f64,
+    activation: Activation,
+) -> Result<(Tensor, Tensor, Tensor)> {
+    let dy = dy.contiguous()?;
+    #[cfg(feature = "cuda")]
+    if let Seen::Device { mean, variance } = seen {
+        return cuda::backward([x, weight, bias, &dy], (mean, variance), epsilon, activation);
+    }
+    let Seen::Host(statistics) = seen else {
+        candle_core::bail!("{NAME}: statistics on a device that there are no kernels for");
+    };
+    let (weights, bias) = (channel_values(weight)?, channel_values(bias)?);
+    let affine = cpu::Affine { weight: weights, bias, epsilon, statistics };
+    let grads = dispatch!(x.dtype(), NAME, T => with_slice::<T, _>(x, NAME, |xs| {
+        with_slice::<T, _>(&dy, NAME, |dys| {
+            let g = with_activation!(activation, F => cpu::backward::<T, F>(xs, dys, &affine));
+            Ok((Tensor::from_vec(g.dx, x.shape(), x.device())?, g.dweight, g.dbias))
+        })
+    })?);
+    let vector = |v: Vec<f64>| Tensor::from_vec(v, weight.shape(), x.device())?.to_dtype(x.dtype());
+    Ok((grads.0, vector(grads.1)?, vector(grads.2)?))
+}
+
 fn check_channels(x: &Tensor, vectors: &[&Tensor]) -> Result<()> {
     let channels = x.dims().last().copied().unwrap_or(0);
     if channels == 0 || vectors.iter().any(|v| v.dims() != [channels]) {
@@ -255,31 +286,12 @@ impl CustomOp3 for BatchNorm {
         _: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        #[cfg(feature = "cuda")]
-        if let Some(Seen::Device { mean, variance }) = self.seen.get() {
-            let tensors = [x, weight, bias, &dy.contiguous()?];
-            let (dx, dweight, dbias) = cuda::backward(self, tensors, (mean, variance))?;
-            return Ok((Some(dx), Some(dweight), Some(dbias)));
-        }
-        let Some(Seen::Host(statistics)) = self.seen.get() else {
+        let Some(seen) = self.seen.get() else {
             candle_core::bail!("{NAME}: a backward pass without its forward pass");
         };
-        let dy = dy.contiguous()?;
-        let affine = cpu::Affine {
-            weight: channel_values(weight)?,
-            bias: channel_values(bias)?,
-            epsilon: self.epsilon,
-            statistics,
-        };
-        let grads = dispatch!(x.dtype(), NAME, T => with_slice::<T, _>(x, NAME, |xs| {
-            with_slice::<T, _>(&dy, NAME, |dys| {
-                let g = with_activation!(self.activation, F => cpu::backward::<T, F>(xs, dys, &affine));
-                Ok((Tensor::from_vec(g.dx, x.shape(), x.device())?, g.dweight, g.dbias))
-            })
-        })?);
-        let vector =
-            |v: Vec<f64>| Tensor::from_vec(v, weight.shape(), x.device())?.to_dtype(x.dtype());
-        Ok((Some(grads.0), Some(vector(grads.1)?), Some(vector(grads.2)?)))
+        let tensors = [x, weight, bias, dy];
+        let (dx, dweight, dbias) = backward(tensors, seen, self.epsilon, self.activation)?;
+        Ok((Some(dx), Some(dweight), Some(dbias)))
     }
 }
 

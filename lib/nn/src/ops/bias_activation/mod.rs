@@ -25,6 +25,30 @@ pub fn bias_activation(x: &Tensor, bias: &Tensor, activation: Activation) -> Res
     x.apply_op2(bias, BiasActivation { activation })
 }
 
+/// The gradients of x and the bias from that of the output.
+///
+/// # Errors
+/// When x or the bias is not contiguous.
+pub(crate) fn backward(
+    x: &Tensor,
+    bias: &Tensor,
+    dy: &Tensor,
+    activation: Activation,
+) -> Result<(Tensor, Tensor)> {
+    let dy = dy.contiguous()?;
+    #[cfg(feature = "cuda")]
+    if dy.device().is_cuda() {
+        return cuda::backward(activation, x, bias, &dy);
+    }
+    dispatch!(x.dtype(), NAME, T => with_slice::<T, _>(&dy, NAME, |dy| {
+        let (dx, db) = with_slice::<T, _>(x, NAME, |x| with_slice::<T, _>(bias, NAME, |bias| {
+            Ok(with_activation!(activation, F => gradients::<T, F>(x, bias, dy)))
+        }))?;
+        let dx = Tensor::from_vec(dx, x.shape(), x.device())?;
+        Ok((dx, Tensor::from_vec(db, bias.shape(), bias.device())?))
+    }))
+}
+
 struct BiasActivation {
     activation: Activation,
 }
@@ -66,22 +90,7 @@ impl CustomOp2 for BiasActivation {
         _: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let dy = dy.contiguous()?;
-        #[cfg(feature = "cuda")]
-        if dy.device().is_cuda() {
-            let (dx, db) = cuda::backward(self.activation, x, bias, &dy)?;
-            return Ok((Some(dx), Some(db)));
-        }
-        let (dx, db) = dispatch!(x.dtype(), NAME, T => with_slice::<T, _>(&dy, NAME, |dy| {
-            with_slice::<T, _>(x, NAME, |x| with_slice::<T, _>(bias, NAME, |bias| {
-                let (dx, db) = with_activation!(self.activation, F => backward::<T, F>(x, bias, dy));
-                Ok((dx, db))
-            }))
-            .and_then(|(dx, db)| Ok((
-                Tensor::from_vec(dx, x.shape(), x.device())?,
-                Tensor::from_vec(db, bias.shape(), x.device())?,
-            )))
-        })?);
+        let (dx, db) = backward(x, bias, dy, self.activation)?;
         Ok((Some(dx), Some(db)))
     }
 }
@@ -101,7 +110,7 @@ fn forward<T: Lanes, F: Function>(x: &[T], bias: &[T]) -> Vec<T> {
 }
 
 /// The rows are few (one per image), so the sum over them is not worth splitting.
-fn backward<T: Lanes, F: Function>(x: &[T], bias: &[T], dy: &[T]) -> (Vec<T>, Vec<T>) {
+fn gradients<T: Lanes, F: Function>(x: &[T], bias: &[T], dy: &[T]) -> (Vec<T>, Vec<T>) {
     let channels = bias.len();
     let mut dx = vec![T::zero(); x.len()];
     let mut db = vec![T::zero(); channels];

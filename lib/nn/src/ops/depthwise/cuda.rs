@@ -44,13 +44,9 @@ pub(super) fn forward(
 }
 
 /// The gradient of `x`.
-pub(super) fn input_gradient(
-    w: &Window,
-    x: &Tensor,
-    weight: &Tensor,
-    dy: &Tensor,
-) -> Result<Tensor> {
-    let (n, height, width, c) = x.dims4()?;
+pub(super) fn input_gradient(w: &Window, weight: &Tensor, dy: &Tensor) -> Result<Tensor> {
+    let (n, _, _, c) = dy.dims4()?;
+    let (height, width) = (w.height, w.width);
     with_storages([weight, dy], NAME, |[weight, dy]| {
         let device = &dy.0.device;
         let weight = view::<f32>(weight.0, weight.1, NAME)?;
@@ -62,18 +58,13 @@ pub(super) fn input_gradient(
             let launch = launch.count(n)?.count(c)?.window(w)?;
             // SAFETY: the arguments of depthwise_input_gradient, whose blocks share out all inputs.
             unsafe { launch.over(Grid::of_inputs(w, n, c))? };
-            Ok(tensor_of(dx, device, x.shape()))
+            Ok(tensor_of(dx, device, (n, height, width, c)))
         })
     })
 }
 
 /// The gradient of the weight.
-pub(super) fn weight_gradient(
-    w: &Window,
-    x: &Tensor,
-    weight: &Tensor,
-    dy: &Tensor,
-) -> Result<Tensor> {
+pub(super) fn weight_gradient(w: &Window, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
     let (n, _, _, c) = x.dims4()?;
     let (taps, pieces) = (w.kernel * w.kernel, weight_sums(w, n, c));
     with_storages([x, dy], NAME, |[x, dy]| {
@@ -93,6 +84,6 @@ pub(super) fn weight_gradient(
         let launch = launch.count(pieces)?.count(taps)?.count(c)?;
         // SAFETY: the arguments of depthwise_weight, and blocks for every tap.
         unsafe { launch.over(Grid::of_weight(c, taps))? };
-        Ok(tensor_of(dw, device, weight.shape()))
+        Ok(tensor_of(dw, device, (c, 1, w.kernel, w.kernel)))
     })
 }

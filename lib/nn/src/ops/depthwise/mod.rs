@@ -38,6 +38,44 @@ pub fn depthwise(x: &Tensor, weight: &Tensor, window: Window) -> Result<Tensor> 
     x.apply_op2(weight, Depthwise { window })
 }
 
+/// The gradient of x `[N, H, W, C]` from the weight and that of the output.
+///
+/// # Errors
+/// When the weight is not contiguous.
+pub(crate) fn input_gradient(weight: &Tensor, dy: &Tensor, window: &Window) -> Result<Tensor> {
+    let dy = dy.contiguous()?;
+    #[cfg(feature = "cuda")]
+    if dy.device().is_cuda() {
+        return cuda::input_gradient(window, weight, &dy);
+    }
+    let (n, _, _, channels) = dy.dims4()?;
+    dispatch!(dy.dtype(), NAME, T => with_slice::<T, _>(&dy, NAME, |dys| {
+        with_slice::<T, _>(weight, NAME, |w| {
+            let dx = cpu::input_gradient(dys, w, window, channels);
+            Tensor::from_vec(dx, (n, window.height, window.width, channels), dy.device())
+        })
+    }))
+}
+
+/// The gradient of the weight `[C, 1, k, k]` from x and that of the output.
+///
+/// # Errors
+/// When x is not contiguous.
+pub(crate) fn weight_gradient(x: &Tensor, dy: &Tensor, window: &Window) -> Result<Tensor> {
+    let dy = dy.contiguous()?;
+    #[cfg(feature = "cuda")]
+    if dy.device().is_cuda() {
+        return cuda::weight_gradient(window, x, &dy);
+    }
+    let channels = x.dim(3)?;
+    dispatch!(dy.dtype(), NAME, T => with_slice::<T, _>(&dy, NAME, |dy| {
+        with_slice::<T, _>(x, NAME, |xs| {
+            let dw = cpu::weight_gradient(xs, dy, window, channels);
+            Tensor::from_vec(dw, (channels, 1, window.kernel, window.kernel), x.device())
+        })
+    }))
+}
+
 struct Depthwise {
     window: Window,
 }
@@ -82,32 +120,8 @@ impl CustomOp2 for Depthwise {
         _: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let dy = dy.contiguous()?;
-        #[cfg(feature = "cuda")]
-        if dy.device().is_cuda() {
-            let dx = x.track_op().then(|| cuda::input_gradient(&self.window, x, weight, &dy));
-            let dw = weight.track_op().then(|| cuda::weight_gradient(&self.window, x, weight, &dy));
-            return Ok((dx.transpose()?, dw.transpose()?));
-        }
-        let (channels, device) = (x.dim(3)?, x.device());
-        dispatch!(x.dtype(), NAME, T => with_slice::<T, _>(&dy, NAME, |dy| {
-            let dx = if x.track_op() {
-                let dx = with_slice::<T, _>(weight, NAME, |w| {
-                    Ok(cpu::input_gradient(dy, w, &self.window, channels))
-                })?;
-                Some(Tensor::from_vec(dx, x.shape(), device)?)
-            } else {
-                None
-            };
-            let dw = if weight.track_op() {
-                let dw = with_slice::<T, _>(x, NAME, |x| {
-                    Ok(cpu::weight_gradient(x, dy, &self.window, channels))
-                })?;
-                Some(Tensor::from_vec(dw, weight.shape(), device)?)
-            } else {
-                None
-            };
-            Ok((dx, dw))
-        }))
+        let dx = x.track_op().then(|| input_gradient(weight, dy, &self.window));
+        let dw = weight.track_op().then(|| weight_gradient(x, dy, &self.window));
+        Ok((dx.transpose()?, dw.transpose()?))
     }
 }

@@ -26,6 +26,32 @@ pub fn gate(x: &Tensor, s: &Tensor, kind: Gate) -> Result<Tensor> {
     x.apply_op2(s, SqueezeExciteGate { kind })
 }
 
+/// The gradients of x and s from that of the output.
+///
+/// # Errors
+/// When x or s is not contiguous.
+pub(crate) fn backward(
+    x: &Tensor,
+    s: &Tensor,
+    dy: &Tensor,
+    kind: Gate,
+) -> Result<(Tensor, Tensor)> {
+    let (_, h, w, c) = x.dims4()?;
+    let dy = dy.contiguous()?;
+    #[cfg(feature = "cuda")]
+    if dy.device().is_cuda() {
+        return cuda::backward(kind, x, s, &dy);
+    }
+    dispatch!(x.dtype(), NAME, T => with_slice::<T, _>(&dy, NAME, |dy| {
+        let (gates, slopes) = with_slice::<T, _>(s, NAME, |s| {
+            Ok((gates(s, kind), s.iter().map(|&s| slope(kind, s)).collect::<Vec<T>>()))
+        })?;
+        let dx = Tensor::from_vec(scale(dy, &gates, h * w, c), x.shape(), x.device())?;
+        let ds = with_slice::<T, _>(x, NAME, |x| Ok(gate_gradient(x, dy, &slopes, h * w, c)))?;
+        Ok((dx, Tensor::from_vec(ds, s.shape(), s.device())?))
+    }))
+}
+
 struct SqueezeExciteGate {
     kind: Gate,
 }
@@ -89,21 +115,8 @@ impl CustomOp2 for SqueezeExciteGate {
         _: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (_, h, w, c) = x.dims4()?;
-        let dy = dy.contiguous()?;
-        #[cfg(feature = "cuda")]
-        if dy.device().is_cuda() {
-            let (dx, ds) = cuda::backward(self.kind, x, s, &dy)?;
-            return Ok((Some(dx), Some(ds)));
-        }
-        dispatch!(x.dtype(), NAME, T => with_slice::<T, _>(&dy, NAME, |dy| {
-            let (gates, slopes) = with_slice::<T, _>(s, NAME, |s| {
-                Ok((gates(s, self.kind), s.iter().map(|&s| slope(self.kind, s)).collect::<Vec<T>>()))
-            })?;
-            let dx = Tensor::from_vec(scale(dy, &gates, h * w, c), x.shape(), x.device())?;
-            let ds = with_slice::<T, _>(x, NAME, |x| Ok(gate_gradient(x, dy, &slopes, h * w, c)))?;
-            Ok((Some(dx), Some(Tensor::from_vec(ds, s.shape(), s.device())?)))
-        }))
+        let (dx, ds) = backward(x, s, dy, self.kind)?;
+        Ok((Some(dx), Some(ds)))
     }
 }
 

@@ -29,17 +29,17 @@ pub(super) fn forward(
     Ok((storage, (rows, entries).into()))
 }
 
-pub(super) fn backward(w: &Window, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
-    let (n, _, _, c) = x.dims4()?;
+pub(super) fn backward(w: &Window, images: &Shape, dy: &Tensor) -> Result<Tensor> {
+    let (n, _, _, c) = images.dims4()?;
     with_storages([dy], NAME, |[(dy, layout)]| {
         let device = &dy.device;
         dispatch_cuda!(dtype_of(dy), NAME, T => {
-            let (dy, mut dx) = (view::<T>(dy, layout, NAME)?, room::<T>(device, x.elem_count())?);
+            let (dy, mut dx) = (view::<T>(dy, layout, NAME)?, room::<T>(device, images.elem_count())?);
             let launch = Launch::new::<T>(device, &KERNELS, "patches_backward").input(&dy).output(&mut dx);
             let launch = launch.count(n)?.count(c)?.window(w)?;
             // SAFETY: the arguments of patches_backward, and a thread for every element of the image.
-            unsafe { launch.over(Grid::of_threads(x.elem_count()))? };
-            Ok(tensor_of(dx, device, x.shape()))
+            unsafe { launch.over(Grid::of_threads(images.elem_count()))? };
+            Ok(tensor_of(dx, device, images))
         })
     })
 }

@@ -27,6 +27,22 @@ pub fn patches(x: &Tensor, window: Window) -> Result<Tensor> {
     x.apply_op1(Patches { window })
 }
 
+/// The gradient of images of this shape from that of their patches.
+///
+/// # Errors
+/// When the shape has another rank.
+pub(crate) fn input_gradient(dy: &Tensor, images: &Shape, window: &Window) -> Result<Tensor> {
+    let (_, _, _, channels) = images.dims4()?;
+    let dy = dy.contiguous()?;
+    #[cfg(feature = "cuda")]
+    if dy.device().is_cuda() {
+        return cuda::backward(window, images, &dy);
+    }
+    dispatch!(dy.dtype(), NAME, T => with_slice::<T, _>(&dy, NAME, |values| {
+        Tensor::from_vec(backward(values, window, channels), images, dy.device())
+    }))
+}
+
 struct Patches {
     window: Window,
 }
@@ -55,16 +71,7 @@ impl CustomOp1 for Patches {
         if !x.track_op() {
             return Ok(None);
         }
-        let channels = x.dim(3)?;
-        let dy = dy.contiguous()?;
-        #[cfg(feature = "cuda")]
-        if dy.device().is_cuda() {
-            return Ok(Some(cuda::backward(&self.window, x, &dy)?));
-        }
-        dispatch!(x.dtype(), NAME, T => with_slice::<T, _>(&dy, NAME, |dy| {
-            let dx = backward(dy, &self.window, channels);
-            Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))
-        }))
+        Ok(Some(input_gradient(dy, x.shape(), &self.window)?))
     }
 }
 

@@ -22,8 +22,8 @@ pub(super) fn forward(x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, 
     Ok((storage, (n, c).into()))
 }
 
-pub(super) fn backward(x: &Tensor, dy: &Tensor) -> Result<Tensor> {
-    let (n, h, w, c) = x.dims4()?;
+pub(super) fn backward(images: &Shape, dy: &Tensor) -> Result<Tensor> {
+    let (n, h, w, c) = images.dims4()?;
     with_storages([dy], NAME, |[(dy, layout)]| {
         let device = &dy.device;
         dispatch_cuda!(dtype_of(dy), NAME, T => {
@@ -31,7 +31,7 @@ pub(super) fn backward(x: &Tensor, dy: &Tensor) -> Result<Tensor> {
             let launch = Launch::new::<T>(device, &KERNELS, "pool_backward").input(&dy).output(&mut dx);
             // SAFETY: the arguments of pool_backward, and a column of blocks for every image.
             unsafe { launch.count(h * w)?.count(c)?.over(Grid::of_columns::<T>(c, n))? };
-            Ok(tensor_of(dx, device, x.shape()))
+            Ok(tensor_of(dx, device, images))
         })
     })
 }

@@ -20,6 +20,22 @@ pub fn global_average(x: &Tensor) -> Result<Tensor> {
     x.apply_op1(GlobalAverage)
 }
 
+/// The gradient of images of this shape from that of their means.
+///
+/// # Errors
+/// When the shape has another rank.
+pub(crate) fn backward(dy: &Tensor, images: &Shape) -> Result<Tensor> {
+    let (_, h, w, c) = images.dims4()?;
+    let dy = dy.contiguous()?;
+    #[cfg(feature = "cuda")]
+    if dy.device().is_cuda() {
+        return cuda::backward(images, &dy);
+    }
+    dispatch!(dy.dtype(), NAME, T => with_slice::<T, _>(&dy, NAME, |values| {
+        Tensor::from_vec(gradient(values, h * w, c), images, dy.device())
+    }))
+}
+
 struct GlobalAverage;
 
 impl CustomOp1 for GlobalAverage {
@@ -41,15 +57,7 @@ impl CustomOp1 for GlobalAverage {
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        let (_, h, w, c) = x.dims4()?;
-        let dy = dy.contiguous()?;
-        #[cfg(feature = "cuda")]
-        if dy.device().is_cuda() {
-            return Ok(Some(cuda::backward(x, &dy)?));
-        }
-        dispatch!(x.dtype(), NAME, T => with_slice::<T, _>(&dy, NAME, |dy| {
-            Ok(Some(Tensor::from_vec(backward(dy, h * w, c), x.shape(), x.device())?))
-        }))
+        Ok(Some(backward(dy, x.shape())?))
     }
 }
 
@@ -80,7 +88,7 @@ pub(crate) fn forward<T: Element>(
     pieces.concat()
 }
 
-fn backward<T: Element>(dy: &[T], pixels: usize, channels: usize) -> Vec<T> {
+fn gradient<T: Element>(dy: &[T], pixels: usize, channels: usize) -> Vec<T> {
     let mut dx = vec![T::zero(); dy.len() * pixels];
     spread(dy, pixels, channels, &mut dx);
     dx
