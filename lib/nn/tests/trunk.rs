@@ -114,7 +114,7 @@ fn given(
 }
 
 /// Holds the fast ways to the plain one; returns that one's.
-fn compare(run: impl Fn(fn(Pass) -> Pass) -> Given) -> Given {
+fn compare(run: impl Fn(AsWay) -> Given) -> Given {
     let plain = run(Pass::layer_by_layer);
     for (way, as_way) in WAYS {
         let ours = run(as_way);
@@ -132,9 +132,11 @@ fn compare(run: impl Fn(fn(Pass) -> Pass) -> Given) -> Given {
     plain
 }
 
+/// A change of a pass.
+type AsWay = fn(Pass) -> Pass;
+
 /// The ways that are held to the layers.
-const WAYS: [(&str, fn(Pass) -> Pass); 2] =
-    [("fused", |pass| pass), ("tensorwise", Pass::tensorwise)];
+const WAYS: [(&str, AsWay); 2] = [("fused", |pass| pass), ("tensorwise", Pass::tensorwise)];
 
 fn check(architecture: &Architecture) {
     check_with(architecture, &|pass| pass);
@@ -282,7 +284,7 @@ fn a_pass_is_taken_back_once() {
 fn a_network_is_one_node() {
     let net = ChildNet::new(&network(|_| {}), &mut Numbers(1), DType::F32, &Device::Cpu).unwrap();
     let images = Tensor::ones((2, SIZE, SIZE, 3), DType::F32, &Device::Cpu).unwrap();
-    let nodes = |as_way: fn(Pass) -> Pass| {
+    let nodes = |as_way: AsWay| {
         let pass = as_way(net.pass(Statistics::Batch));
         assert!(!net.forward(&images, &pass).unwrap().track_op());
         net.forward(&images, &pass.with_gradients()).unwrap().sorted_nodes().len()
