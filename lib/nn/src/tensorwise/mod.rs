@@ -7,8 +7,10 @@
 //! is that of a residual block's branch and input; the image's gradient is not taken.
 //!
 //! Kept for the backward pass are the outputs of the convolutions, before their norms, and what the products and
-//! gates read: the norms' outputs, and the gated ones. That is what the graph would hold, less its patches' and logits'
-//! copies. Each is dropped as soon as the backward pass is past it.
+//! gates read: the norms' outputs, and the gated ones. That is a little less than the graph holds, which keeps the
+//! branches of residual blocks too. Each is dropped as soon as the backward pass is past it. Outputs of norms and gates
+//! could be made again from those of the convolutions, in one pass over memory each: they are more than half of what is
+//! kept, should memory ever be short.
 //!
 //! Activations may have a narrower dtype than parameters. A weight is then rounded once in a pass, and the gradient of a
 //! weight, a product's result in the narrow dtype, is widened. The CPU has a faster way in [`crate::trunk`]; it runs this
