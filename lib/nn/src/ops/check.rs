@@ -16,7 +16,7 @@ pub(crate) fn numbers(n: usize, seed: u64) -> Vec<f64> {
 
 /// The device that f32 is tested on, where `CREAM_TEST_CUDA` has its ordinal and the feature is there. Otherwise, and for
 /// float64, that is the CPU.
-pub(crate) fn accelerator() -> Option<&'static Device> {
+fn accelerator() -> Option<&'static Device> {
     static DEVICE: OnceLock<Option<Device>> = OnceLock::new();
     let open = || {
         let ordinal = std::env::var("CREAM_TEST_CUDA").ok()?;

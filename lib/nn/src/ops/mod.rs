@@ -28,7 +28,7 @@ mod threads;
 mod window;
 
 #[cfg(test)]
-pub(crate) mod check;
+mod check;
 
 pub(crate) use element::Element;
 pub use window::Window;

@@ -23,8 +23,6 @@ mod norm;
 mod parameters;
 mod separable;
 mod squeeze_excite;
-#[cfg(test)]
-mod tests;
 
 use crate::layers::{Block, Gradients, Head, Pass, Separable, Statistics, Stem};
 use crate::network::Network;
