@@ -27,9 +27,12 @@
 ##   make test                             every test, then a small pipeline from end to end, the
 ##                                         installation, and runs that are killed
 ##   make check                            formatting, lints, dependency arrows
-##   make cuda-check                       the feature cuda without a device: lints, and the registers, memory and
-##                                         spills of every kernel; brings the compiler where there is none
+##   make cuda-check                       the feature cuda without a device: lints, the registers, memory and
+##                                         spills of every kernel, and the kernels on the host; brings the
+##                                         compiler where there is none
 ##   make cuda-build                       release binaries with the feature cuda in target/cuda/release
+##   make gpu-kit                          what tests/gpu/run needs on a machine with a GPU and without Rust, in
+##                                         target/cuda/gpu-kit
 ##   make bench [PYTHON=path/to/python]    speed and memory of five networks; with a Python that has
 ##                                         torch, onnx and onnxruntime, beside those too
 ##   make parity PYTHON=path/to/python     PyTorch's checkpoints here, and exported networks beside PyTorch
@@ -57,14 +60,10 @@
 ## and an interrupted run resumes. EPOCHS, SEED and EXTRA shape new runs; a finished one stays as
 ## it is until its folder is removed or its recipe changes.
 
-SHELL := bash
-.SHELLFLAGS := -euo pipefail -c
+include pipelines/shell.mk
 .DEFAULT_GOAL := help
-.DELETE_ON_ERROR:
-.SUFFIXES:
 # Each stage uses every core, and its messages belong under its own heading.
 .NOTPARALLEL:
-MAKEFLAGS += --no-builtin-rules
 
 CARGO ?= cargo
 
@@ -108,6 +107,7 @@ test: cargo-present
 	tests/experiments.sh
 	tests/install.sh
 	tests/full-disk.sh
+	tests/gpu/check.sh
 	tests/interrupted.sh --kills 3 --threads 2 --workers 1 --seed 5 >/dev/null
 
 # A process for each: the peak of memory is the process's.

@@ -3,12 +3,8 @@
 #
 # given by the main Makefile: TOOLS, SHARDS, OUT, ARCH, RECIPES (names in configs/retrain), SEEDS
 
-SHELL := bash
-.SHELLFLAGS := -euo pipefail -c
+include pipelines/shell.mk
 .DEFAULT_GOAL := report
-.DELETE_ON_ERROR:
-.SUFFIXES:
-MAKEFLAGS += --no-builtin-rules
 
 QUIET := --threads 1 --quiet
 

@@ -3,14 +3,10 @@
 #
 # given by the main Makefile: TOOLS, SHARDS, OUT, SEARCH_CONFIG, RETRAIN_CONFIG and the settings below
 
-SHELL := bash
-.SHELLFLAGS := -euo pipefail -c
+include pipelines/shell.mk
 .DEFAULT_GOAL := report
-.DELETE_ON_ERROR:
-.SUFFIXES:
 # What took a quarter of an hour is kept, though only a step on the way.
 .SECONDARY:
-MAKEFLAGS += --no-builtin-rules
 
 # Paths, spread over the costs that the supernet's can have; seeds of each path alone, and of the searches.
 RANK_PATHS ?= 24

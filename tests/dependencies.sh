@@ -43,6 +43,9 @@ allow evaluate cream-train cream-arch cream-data cream-weights cream-nn cream-cl
 # Times the networks and the operators.
 allow cream-bench cream-train cream-arch cream-data cream-weights cream-nn cream-cli cream-pth candle-core
 
+# The trainers and the benchmark in one file.
+allow cream-gpu-kit cream-bench cream-train cream-arch cream-data cream-weights cream-nn cream-cli cream-pth candle-core
+
 # Makes a data set shaped as ImageNet.
 allow imagenet-shaped cream-data cream-cli
 
@@ -54,6 +57,9 @@ allow cream-malformed imagenet-prep cream-train cream-arch cream-data cream-weig
 
 # Runs CUDA kernels on the host; its tests hold them against the CPU's operators.
 allow cream-emulation
+
+# Stands in for a device and its libraries.
+allow cream-emulated-device
 
 # A check that finds nothing must not pass because the tree could not be read.
 cargo tree --locked --package cream-nn --edges normal --prefix none | grep '^candle-core ' >/dev/null ||

@@ -1,7 +1,7 @@
 //! A batch as a trainer takes it.
 
-use crate::keyed::{self, Stream};
 use crate::mix::Mix;
+use crate::noise::normals;
 use crate::pool::Pixels;
 use crate::shards::SampleId;
 
@@ -16,8 +16,8 @@ pub struct Erasure {
     pub height: usize,
     /// Columns.
     pub width: usize,
-    /// Where its noise comes from: a function of (seed, epoch, sample).
-    pub noise: Stream,
+    /// The key of its noise, which [`normals`] makes: a function of (seed, epoch, sample).
+    pub noise: [u32; 2],
 }
 
 /// Samples cropped and augmented in 8 bits; normalising is the trainer's first step.
@@ -105,11 +105,11 @@ impl Batch {
 }
 
 fn fill_with_noise(pixels: &mut [f32], size: usize, erasure: &Erasure) {
-    let mut rng = erasure.noise.rng();
+    let (pixels, _) = pixels.as_chunks_mut::<3>();
     for row in erasure.y..erasure.y + erasure.height {
-        let start = (row * size + erasure.x) * 3;
-        for value in &mut pixels[start..start + erasure.width * 3] {
-            *value = keyed::normal(&mut rng) as f32;
+        let first = row * size + erasure.x;
+        for (place, pixel) in (first..).zip(&mut pixels[first..first + erasure.width]) {
+            *pixel = normals(erasure.noise, place as u32);
         }
     }
 }
@@ -117,12 +117,10 @@ fn fill_with_noise(pixels: &mut [f32], size: usize, erasure: &Erasure) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keyed::{Key, Purpose};
 
     #[test]
     fn noise_fills_the_rectangle_and_nothing_else() {
-        let noise = Key::new(1, Purpose::ErasingNoise).stream(&[0, 0]);
-        let erasure = Erasure { y: 1, x: 2, height: 2, width: 1, noise };
+        let erasure = Erasure { y: 1, x: 2, height: 2, width: 1, noise: [1, 2] };
         let batch = Batch {
             index: 0,
             samples: vec![SampleId::from_index(0), SampleId::from_index(1)],
@@ -138,20 +136,21 @@ mod tests {
             let erased = [16 + 4 + 2, 16 + 8 + 2].contains(&place);
             let plain = pixel.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6);
             assert_eq!(plain, !erased, "pixel {place}: {pixel:?}");
+            assert!(!erased || *pixel == normals([1, 2], place as u32 - 16), "pixel {place}");
         }
         assert_eq!(values, batch.normalise([0.2, 0.2, 0.5], [0.1, 0.2, 0.5]));
     }
 
     /// Three images of 4 x 4 pixels, the second with an erased rectangle.
     fn three(mix: Option<Mix>) -> Batch {
-        let noise = Key::new(1, Purpose::ErasingNoise).stream(&[0, 0]);
+        let erasure = Erasure { y: 1, x: 2, height: 2, width: 1, noise: [1, 2] };
         Batch {
             index: 0,
             samples: (0..3).map(SampleId::from_index).collect(),
             labels: vec![7, 8, 9],
             image_size: 4,
             pixels: (0..3 * 48).map(|i| (i * 29 % 256) as u8).collect::<Vec<u8>>().into(),
-            erasures: vec![None, Some(Erasure { y: 1, x: 2, height: 2, width: 1, noise }), None],
+            erasures: vec![None, Some(erasure), None],
             mix,
         }
     }

@@ -29,7 +29,7 @@ pub enum Purpose {
     Recalibration = 7,
     /// Mixup and cutmix; indices: (epoch, batch).
     Mix = 8,
-    /// Noise that fills erased rectangles; indices: (epoch, sample).
+    /// Keys of the noise that fills erased rectangles; indices: (epoch, sample).
     ErasingNoise = 9,
     /// Which images of a class become validation images; indices: (class, 0).
     Validation = 10,
@@ -64,30 +64,12 @@ impl Key {
     /// The generator for two indices, such as (epoch, sample).
     #[must_use]
     pub fn rng(&self, indices: &[u64; 2]) -> ChaCha8Rng {
-        self.stream(indices).rng()
-    }
-
-    /// The same generator as a value to keep and start later.
-    #[must_use]
-    pub fn stream(&self, indices: &[u64; 2]) -> Stream {
         let mut bytes = [0; 32];
         let words = [self.seed, self.purpose as u64, indices[0], indices[1]];
         for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
             place.copy_from_slice(&word.to_le_bytes());
         }
-        Stream(bytes)
-    }
-}
-
-/// A generator not yet started: its whole key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stream([u8; 32]);
-
-impl Stream {
-    /// Starts the generator.
-    #[must_use]
-    pub fn rng(&self) -> ChaCha8Rng {
-        ChaCha8Rng::from_seed(self.0)
+        ChaCha8Rng::from_seed(bytes)
     }
 }
 

@@ -17,6 +17,7 @@ pub mod imagenet;
 pub mod keyed;
 pub mod loader;
 pub mod mix;
+pub mod noise;
 mod pool;
 pub mod shards;
 pub mod transform;

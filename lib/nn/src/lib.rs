@@ -7,12 +7,15 @@
 pub mod layers;
 pub mod ops;
 pub mod pytorch;
+pub mod transfer;
 
 mod childnet;
 mod error;
 mod files;
 mod inherit;
 mod network;
+#[cfg(test)]
+mod on_device;
 mod supernet;
 mod tensorwise;
 mod trunk;

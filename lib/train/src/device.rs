@@ -1,5 +1,6 @@
 //! Where networks run, and with how many threads.
 
+use crate::precision::Precision;
 use crate::{TrainError, memory};
 use candle_core::Device;
 
@@ -20,12 +21,21 @@ mod cuda {
     }
 }
 
-/// `cpu`, `cuda`, `cuda:N`, or `auto`: the first CUDA device if there is one that can be used, otherwise the CPU.
+/// `cpu`, `cuda`, `cuda:N`, or `auto`: the first CUDA device if there is one that can be used, otherwise the CPU. All
+/// products of the process are in `precision` from then on.
 ///
 /// # Errors
 /// [`TrainError::Setting`] for an unknown name; for `cuda[:N]` without a driver, without that device, with one that the
-/// kernels do not run on, or in a program that was built without the feature `cuda`.
-pub fn open(name: &str) -> Result<Device, TrainError> {
+/// kernels do not run on, or in a program that was built without the feature `cuda`; for a precision that the device
+/// does not compute in.
+pub fn open(name: &str, precision: Precision) -> Result<Device, TrainError> {
+    let device = find(name)?;
+    precision.check(&device)?;
+    candle_core::cuda::set_gemm_reduced_precision_f32(precision == Precision::Tf32);
+    Ok(device)
+}
+
+fn find(name: &str) -> Result<Device, TrainError> {
     let ordinal = match name {
         "cpu" => return Ok(Device::Cpu),
         "auto" => return Ok(cuda::open(0).unwrap_or(Device::Cpu)),
@@ -90,7 +100,14 @@ pub fn in_pool<R: Send>(
 
 #[cfg(test)]
 mod tests {
-    use super::{describe, open};
+    use super::describe;
+    use crate::TrainError;
+    use crate::precision::Precision;
+    use candle_core::Device;
+
+    fn open(name: &str) -> Result<Device, TrainError> {
+        super::open(name, Precision::F32)
+    }
 
     #[test]
     fn names_that_are_none_are_refused() {

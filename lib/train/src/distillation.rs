@@ -2,11 +2,11 @@
 
 use crate::TrainError;
 use crate::feed::Feed;
+use crate::incoming::Sent;
 use crate::settings::RetrainSettings;
 use crate::targets::softmax;
 use candle_core::{DType, Device, Result, Tensor};
 use cream_arch::Architecture;
-use cream_data::Batch;
 use cream_nn::layers::Statistics;
 use cream_nn::ops::cross_entropy::cross_entropy;
 use cream_nn::{ChildNet, ToBeLoaded};
@@ -74,13 +74,14 @@ impl Teacher {
         network.weights().load(&plan.tensors, |_| false).map_err(fault)?;
         let input = &plan.architecture.input;
         let same = (input.mean, input.std) == (student.input.mean, student.input.std);
-        let feed = (!same).then(|| Feed::new(input, student.num_classes, device));
+        let feed =
+            (!same).then(|| Feed::new(input, student.num_classes, (device, settings.precision)));
         let RetrainSettings { teacher_weight: share, teacher_temperature: temperature, .. } =
             *settings;
         Ok(Self { network, feed, share, temperature })
     }
 
-    /// The student's loss, its logits being those of `images`, which `batch` was fed as.
+    /// The student's loss, its logits being those of `images`, which the batch was fed as.
     ///
     /// # Errors
     /// When shapes disagree.
@@ -88,12 +89,12 @@ impl Teacher {
         &self,
         logits: &Tensor,
         target: &Tensor,
-        (batch, images): (&Batch, &Tensor),
+        (sent, images): (&Sent, &Tensor),
     ) -> std::result::Result<Tensor, TrainError> {
         let pass = self.network.pass(Statistics::Running);
         let known = match &self.feed {
             None => self.network.forward(images, &pass)?,
-            Some(feed) => self.network.forward(&feed.images(batch)?, &pass)?,
+            Some(feed) => self.network.forward(&feed.images_of(sent)?, &pass)?,
         };
         Ok(distillation(logits, target, &known, (self.share, self.temperature))?)
     }

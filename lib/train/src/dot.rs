@@ -19,20 +19,32 @@ pub fn dot(a: &Tensor, b: &Tensor) -> Result<f64> {
 ///
 /// # Errors
 /// When the shapes of a pair differ.
-pub fn dot_all<'a>(pairs: impl IntoIterator<Item = (&'a Tensor, &'a Tensor)>) -> Result<f64> {
-    let (mut here, mut there) = (0.0, Vec::new());
-    for (a, b) in pairs {
-        if a.device().is_cpu() {
-            here += dot(a, b)?;
-        } else {
-            let product = (a.to_dtype(DType::F64)? * b.to_dtype(DType::F64)?)?;
-            there.push(product.sum_all()?);
-        }
+pub fn dot_all<'a>(
+    pairs: impl IntoIterator<Item = (&'a Tensor, &'a Tensor)> + Clone,
+) -> Result<f64> {
+    let here = pairs.clone().into_iter().filter(|(a, _)| a.device().is_cpu());
+    let here = here.map(|(a, b)| dot(a, b)).sum::<Result<f64>>()?;
+    match dots_there(pairs)? {
+        Some(there) => Ok(here + there.to_scalar::<f64>()?),
+        None => Ok(here),
     }
-    if there.is_empty() {
-        return Ok(here);
+}
+
+/// The same of the pairs on another device than the CPU, as a float64 that is left there; `None` of none.
+///
+/// # Errors
+/// When the shapes of a pair differ.
+pub(crate) fn dots_there<'a>(
+    pairs: impl IntoIterator<Item = (&'a Tensor, &'a Tensor)>,
+) -> Result<Option<Tensor>> {
+    let mut products = Vec::new();
+    for (a, b) in pairs.into_iter().filter(|(a, _)| !a.device().is_cpu()) {
+        products.push((a.to_dtype(DType::F64)? * b.to_dtype(DType::F64)?)?.sum_all()?);
     }
-    Ok(here + Tensor::stack(&there, 0)?.sum_all()?.to_scalar::<f64>()?)
+    if products.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Tensor::stack(&products, 0)?.sum_all()?))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::TrainError;
 use crate::feed::Feed;
+use crate::precision::Precision;
 use crate::score::Tally;
 use crate::settings::eval_transform;
 use candle_core::{Device, Tensor};
@@ -22,9 +23,9 @@ pub struct Answerer<'a> {
 
 impl<'a> Answerer<'a> {
     /// For images of which `views` are taken.
-    pub fn new(network: &'a ChildNet, views: Views, device: &Device) -> Self {
+    pub fn new(network: &'a ChildNet, views: Views, on: (&Device, Precision)) -> Self {
         let architecture = network.architecture();
-        let feed = Feed::new(&architecture.input, architecture.num_classes, device);
+        let feed = Feed::new(&architecture.input, architecture.num_classes, on);
         Self { network, feed, pass: network.pass(Statistics::Running), views }
     }
 
@@ -83,11 +84,11 @@ pub fn evaluate_network(
     network: &ChildNet,
     data: &Arc<ShardSet>,
     loader: LoaderSettings,
-    device: &Device,
+    on: (&Device, Precision),
     go_on: impl Fn() -> bool,
 ) -> Result<Option<Tally>, TrainError> {
     let mut tally = Tally::default();
-    let answerer = Answerer::new(network, Views::default(), device);
+    let answerer = Answerer::new(network, Views::default(), on);
     for scored in scored_batches(&answerer, data, data.samples(Split::Validation), loader)? {
         let scored = scored?;
         tally.add(&scored.logits, &scored.batch.labels)?;

@@ -52,20 +52,11 @@ impl Before {
     /// Every other error, and the one that is not tolerated.
     pub(crate) fn settle<T>(
         self,
-        mut outcome: Result<T, TrainError>,
+        outcome: Result<T, TrainError>,
         (folder, data): (&RunFolder, &ShardSet),
         batch: &Batch,
     ) -> Result<Step<T>, TrainError> {
-        if let Err(TrainError::NonFinite { step, images, .. }) = &mut outcome {
-            let listed =
-                image_list(data, batch).and_then(|rows| Ok(folder.write_non_finite(*step, &rows)?));
-            // What went wrong in the step must be heard even where its images cannot be listed.
-            *images = match listed {
-                Ok(path) => format!("; its images are listed in {}", path.display()),
-                Err(error) => format!("; its images could not be listed: {error}"),
-            };
-        }
-        match (outcome, self.values) {
+        match (with_images(outcome, (folder, data), batch), self.values) {
             (Ok(outcome), _) => Ok(Step::Taken(outcome)),
             (Err(problem @ TrainError::NonFinite { .. }), Some(values)) => {
                 for (moved, before) in &values {
@@ -76,6 +67,24 @@ impl Before {
             (Err(error), _) => Err(error),
         }
     }
+}
+
+/// The outcome of a step on `batch`; one that is not finite has its images listed.
+pub(crate) fn with_images<T>(
+    mut outcome: Result<T, TrainError>,
+    (folder, data): (&RunFolder, &ShardSet),
+    batch: &Batch,
+) -> Result<T, TrainError> {
+    if let Err(TrainError::NonFinite { step, images, .. }) = &mut outcome {
+        let listed =
+            image_list(data, batch).and_then(|rows| Ok(folder.write_non_finite(*step, &rows)?));
+        // What went wrong in the step must be heard even where its images cannot be listed.
+        *images = match listed {
+            Ok(path) => format!("; its images are listed in {}", path.display()),
+            Err(error) => format!("; its images could not be listed: {error}"),
+        };
+    }
+    outcome
 }
 
 /// A CSV of the batch's images, in its order: key, class and shard, by which they are found again.

@@ -1,9 +1,8 @@
 //! Optimizers: which updates, in which order, with which state.
 
-use crate::dot::dot_all;
+use crate::dot::{dot_all, dots_there};
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var};
-use cream_nn::ops::finite::first_non_finite;
 use cream_nn::ops::update::{self, Item, RmspropStep};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -202,16 +201,6 @@ pub fn gradients<'a>(
         .collect()
 }
 
-/// The name of a parameter whose gradient is not finite, if there is one.
-///
-/// # Errors
-/// When a gradient cannot be read.
-pub fn non_finite<'a>(gradients: &[Gradient<'a>]) -> Result<Option<&'a str>> {
-    let tensors: Vec<&Tensor> = gradients.iter().map(|g| &g.gradient).collect();
-    let first = first_non_finite(&tensors)?;
-    Ok(first.and_then(|place| gradients.get(place)).map(|g| g.name))
-}
-
 /// The Euclidean norm of all gradients together.
 ///
 /// # Errors
@@ -221,20 +210,31 @@ pub fn norm(gradients: &[Gradient<'_>]) -> Result<f64> {
     Ok(dot_all(pairs)?.sqrt())
 }
 
-/// Scales all gradients so that their common norm is at most `limit`; returns the norm before.
+/// Added to norms before a limit is divided by them: PyTorch's, in `clip_grad_norm_`.
+const NORM_EPSILON: f64 = 1e-6;
+
+/// Scales all gradients so that their common norm is at most `limit`. On another device than the CPU nothing waits for
+/// the norm.
 ///
 /// # Errors
 /// When a gradient cannot be read.
-pub fn clip(gradients: &mut [Gradient<'_>], limit: f64) -> Result<f64> {
-    let norm = norm(gradients)?;
-    // The 1e-6 is PyTorch's, in clip_grad_norm_.
-    let factor = limit / (norm + 1e-6);
+pub fn clip(gradients: &mut [Gradient<'_>], limit: f64) -> Result<()> {
+    let pairs = || gradients.iter().map(|g| (&g.gradient, &g.gradient));
+    if let Some(squares) = dots_there(pairs())? {
+        let norm = squares.sqrt()?.affine(1.0, NORM_EPSILON)?;
+        let factor = norm.recip()?.affine(limit, 0.0)?.minimum(1.0)?;
+        for g in gradients {
+            g.gradient = g.gradient.broadcast_mul(&factor.to_dtype(g.gradient.dtype())?)?;
+        }
+        return Ok(());
+    }
+    let factor = limit / (norm(gradients)? + NORM_EPSILON);
     if factor < 1.0 {
         for g in gradients {
             g.gradient = g.gradient.affine(factor, 0.0)?;
         }
     }
-    Ok(norm)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -254,7 +254,7 @@ mod tests {
             Gradient { name: "a", parameter: &a, gradient: gradient(&a) },
             Gradient { name: "b", parameter: &b, gradient: gradient(&b) },
         ];
-        assert_eq!(clip(&mut grads, 10.0).unwrap(), 5.0);
+        clip(&mut grads, 10.0).unwrap();
         assert_eq!(norm(&grads).unwrap(), 5.0);
         clip(&mut grads, 1.0).unwrap();
         assert!((norm(&grads).unwrap() - 1.0).abs() < 1e-6);

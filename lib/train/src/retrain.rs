@@ -5,6 +5,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
+use self::step::{Reading, Unread};
 use crate::TrainError;
 use crate::checkpoint::{Identity, is_due};
 use crate::data_wait::DataWait;
@@ -12,6 +13,7 @@ use crate::distillation::{Teacher, TeacherPlan};
 use crate::ema::Ema;
 use crate::evaluate::evaluate_network;
 use crate::feed::Feed;
+use crate::incoming::Incoming;
 use crate::memory;
 use crate::optimizer::Optimizer;
 use crate::report::Report;
@@ -51,6 +53,7 @@ impl RetrainPlan {
     /// [`TrainError::Setting`] for what cannot work.
     pub fn check(&self, data: &ShardSet) -> Result<(), TrainError> {
         self.settings.check()?;
+        self.settings.precision.check(&self.device)?;
         let (expected, classes) = (self.architecture.num_classes, data.num_classes());
         if classes != expected {
             return Err(TrainError::Setting(format!(
@@ -109,6 +112,9 @@ struct Retraining<'a> {
     skipped: u64,
     /// The last evaluation on the validation split.
     validation: Tally,
+    reading: Reading,
+    /// Batches of the last step whose numbers are to be read yet.
+    unread: Vec<Unread>,
 }
 
 /// Trains a network on all training images and leaves `model.safetensors` (the averaged weights if there is an
@@ -155,10 +161,12 @@ fn run(
             }
             let Position { step, batch, .. } = run.position;
             if is_due(plan.settings.checkpoint_steps, step) && batch < steps {
+                run.read_up()?;
                 run.save_checkpoint(None)?;
             }
         }
-        wait.add(began, &batches);
+        run.read_up()?;
+        wait.add(began, batches.loader());
         drop(batches);
         let evaluated = run.evaluation_is_due(epochs);
         // Cut off, an evaluation begins again at the next sitting.
@@ -199,7 +207,11 @@ impl<'a> Retraining<'a> {
         let mut run = Self {
             plan,
             data,
-            feed: Feed::new(&architecture.input, architecture.num_classes, device),
+            feed: Feed::new(
+                &architecture.input,
+                architecture.num_classes,
+                (device, settings.precision),
+            ),
             folder,
             identity: state::identity(plan, data.checksum()),
             network,
@@ -211,6 +223,8 @@ impl<'a> Retraining<'a> {
             position: Position::default(),
             skipped: 0,
             validation: Tally::default(),
+            reading: if device.is_cpu() { Reading::BeforeUpdate } else { Reading::OneStepLater },
+            unread: Vec::new(),
         };
         run.resume(resume, report)?;
         if run.position.step == 0
@@ -226,7 +240,7 @@ impl<'a> Retraining<'a> {
         LoaderSettings { batch, workers, seed, drop_last: true, ..LoaderSettings::default() }
     }
 
-    fn training_batches(&self) -> Result<Loader, TrainError> {
+    fn training_batches(&self) -> Result<Incoming, TrainError> {
         let Position { epoch, batch, .. } = self.position;
         let Architecture { image_size, ref input, .. } = self.plan.architecture;
         let augmentation = &self.plan.settings.augmentation;
@@ -239,7 +253,9 @@ impl<'a> Retraining<'a> {
         };
         let settings = self.loader_settings();
         let first = batch * self.plan.settings.accumulate;
-        Ok(Loader::train(self.data, Split::Train, transform, settings, epoch as u64, first)?)
+        let (split, epoch) = (Split::Train, epoch as u64);
+        let batches = Loader::train(self.data, split, transform, settings, epoch, first)?;
+        Incoming::new(batches, &self.plan.device)
     }
 
     /// Whether the weights are to be scored after this epoch.
@@ -294,7 +310,8 @@ impl<'a> Retraining<'a> {
         };
         let network = averaged.as_ref().unwrap_or(&self.network);
         let go_on = || stop().is_none();
-        match evaluate_network(network, self.data, self.loader_settings(), device, go_on)? {
+        let on = (device, self.plan.settings.precision);
+        match evaluate_network(network, self.data, self.loader_settings(), on, go_on)? {
             Some(tally) => {
                 self.validation = tally;
                 Ok(None)
@@ -304,15 +321,16 @@ impl<'a> Retraining<'a> {
     }
 
     /// Ends the sitting with a checkpoint.
-    fn stop(&self, reason: Reason, sitting: &Sitting) -> Result<Outcome<Tally>, TrainError> {
+    fn stop(&mut self, reason: Reason, sitting: &Sitting) -> Result<Outcome<Tally>, TrainError> {
+        self.read_up()?;
         let checkpoint = self.save_checkpoint(None)?;
         let (step, resumed) = (self.position.step, sitting.resume.clone());
         Ok(Outcome::Stopped(Stopped { reason, step, checkpoint, resumed }))
     }
 
-    fn non_finite(&self, problem: &str) -> TrainError {
+    /// Something in this step of this epoch.
+    fn non_finite(&self, problem: &str, (step, epoch): (u64, usize)) -> TrainError {
         let what = self.plan.architecture.name.clone().unwrap_or("the network".to_owned());
-        let Position { epoch, step, .. } = self.position;
         let (problem, advice) = (problem.to_owned(), self.folder.advice());
         TrainError::NonFinite { problem, step, epoch, what, advice, images: String::new() }
     }

@@ -10,6 +10,7 @@ use crate::TrainError;
 use crate::checkpoint::is_due;
 use crate::data_wait::DataWait;
 use crate::feed::Feed;
+use crate::incoming::Incoming;
 use crate::matching::Matching;
 use crate::memory;
 use crate::optimizer::Optimizer;
@@ -51,6 +52,7 @@ impl SearchPlan {
     /// [`TrainError::Setting`] for what cannot work.
     pub fn check(&self, data: &ShardSet) -> Result<(), TrainError> {
         self.settings.check()?;
+        self.settings.precision.check(&self.device)?;
         let [train, rank] = [Split::SearchTrain, Split::SearchValidation].map(|s| data.len(s));
         let batch = self.settings.batch;
         if train < batch || rank == 0 {
@@ -133,9 +135,8 @@ fn run(
     while search.position.epoch < plan.settings.epochs {
         search.renew_prior()?;
         let (began, mut batches) = (Instant::now(), search.training_batches()?);
-        for batch in batches.by_ref() {
-            let outcome = search.step(&batch?)?;
-            outcome.tell(report);
+        while let Some(sent) = batches.next() {
+            search.step(&sent?, || batches.look_ahead())?.tell(report);
             if let Some(reason) = sitting.end(search.position.step - first) {
                 return search.stop(reason, sitting);
             }
@@ -144,7 +145,7 @@ fn run(
                 search.save_checkpoint(None)?;
             }
         }
-        wait.add(began, &batches);
+        wait.add(began, batches.loader());
         drop(batches);
         // Scoring the board can take minutes; cut off, it begins again at the next sitting.
         let taken = search.position.step - first;
@@ -182,7 +183,7 @@ impl<'a> Search<'a> {
         let mut search = Self {
             plan,
             data,
-            feed: Feed::new(&space.input, classes, device),
+            feed: Feed::new(&space.input, classes, (device, settings.precision)),
             folder,
             supernet,
             optimizer: Optimizer::new(settings.rule()),
@@ -207,7 +208,7 @@ impl<'a> Search<'a> {
     }
 
     /// What is left of the epoch.
-    fn training_batches(&self) -> Result<Loader, TrainError> {
+    fn training_batches(&self) -> Result<Incoming, TrainError> {
         let Position { epoch, batch, .. } = self.position;
         let (size, evaluation) = (self.plan.shape.image_size, self.plan.space.input.evaluation);
         let settings = self.loader_settings();
@@ -216,7 +217,9 @@ impl<'a> Search<'a> {
             Some(transform) => Transform::Train(transform),
             None => Transform::Eval(eval_transform(size, evaluation)),
         };
-        Ok(Loader::train(self.data, Split::SearchTrain, transform, settings, epoch as u64, batch)?)
+        let (split, epoch) = (Split::SearchTrain, epoch as u64);
+        let batches = Loader::train(self.data, split, transform, settings, epoch, batch)?;
+        Incoming::new(batches, &self.plan.device)
     }
 
     /// The same few training images in every epoch, without augmentation.

@@ -1,6 +1,7 @@
 //! Targets of the cross-entropy, as distributions over classes.
 
 use candle_core::{DType, Device, Result, Tensor};
+use cream_nn::transfer::to_device;
 
 /// Labels as distributions `[N, classes]`: 1 - smoothing on the label, smoothing / classes on every class besides
 /// (Szegedy et al., 2016, section 7; PyTorch's `label_smoothing`). A label must be below `classes`.
@@ -42,6 +43,10 @@ pub fn mixed(
         }
     }
     let images = rows.len() / classes;
+    if dtype == DType::F32 {
+        let narrow = rows.into_iter().map(|value| value as f32);
+        return to_device(narrow.collect(), (images, classes), device);
+    }
     Tensor::from_vec(rows, (images, classes), device)?.to_dtype(dtype)
 }
 

@@ -2,6 +2,7 @@
 
 use clap::{ArgGroup, Parser, ValueEnum};
 use cream_cli::Failure;
+use cream_train::precision::Precision;
 
 use crate::subject::Subject;
 
@@ -57,7 +58,7 @@ pub struct Args {
     pub device: String,
 
     /// Of activations and products; parameters, statistics and the loss are f32
-    #[arg(long, value_enum, default_value_t = Precision::F32, conflicts_with = "operators")]
+    #[arg(long, value_name = "f32|tf32|bf16", default_value_t = Precision::F32, conflicts_with = "operators")]
     pub precision: Precision,
 
     /// Steps that are timed
@@ -91,28 +92,6 @@ impl ModeName {
             Self::Train => &[Mode::Train],
             Self::Infer => &[Mode::Infer],
             Self::Both => &[Mode::Infer, Mode::Train],
-        }
-    }
-}
-
-/// What activations and products are computed in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Precision {
-    /// Single precision
-    F32,
-    /// Single precision, with ten bits of each factor of a product (CUDA)
-    Tf32,
-    /// Half of its bits, with eight of precision (CUDA)
-    Bf16,
-}
-
-impl Precision {
-    /// As flags name it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::Tf32 => "tf32",
-            Self::Bf16 => "bf16",
         }
     }
 }

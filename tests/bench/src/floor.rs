@@ -1,7 +1,7 @@
 //! The floor: the time that a step cannot go below on this machine, as this program is made.
 //!
 //! ```text
-//! floor = product FLOPs / product rate + passes * 4 bytes * convolution outputs / copy bandwidth
+//! floor = product FLOPs / product rate + passes * bytes of an activation * convolution outputs / copy bandwidth
 //! ```
 //! Product FLOPs are two per multiply-accumulate of every dense convolution and linear layer, which are
 //! matrix products; training takes three times those of the forward pass, for the output, the input's
@@ -13,16 +13,17 @@
 //! The arithmetic of depthwise convolutions, norms, gates and updates counts as free, as do
 //! the weights.
 //!
+//! An activation has 4 bytes, in bf16 2. Products are timed in the precision of the steps.
+//!
 //! Both rates are those that this process measures ([`Machine`]). A network whose activations stay in the
 //! caches, or whose products are faster than that square one, can go below its floor; the share then
 //! exceeds 100 %.
 
 use cream_arch::{Architecture, Cost, LayerKind};
+use cream_train::precision::Precision;
 
 use crate::args::Mode;
 use crate::machine::Machine;
-
-const BYTES_PER_ELEMENT: f64 = 4.0;
 
 /// The work of one image's forward pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -61,13 +62,23 @@ impl Work {
 
     /// Seconds that a step of `batch` such images cannot go below.
     pub fn floor(&self, mode: Mode, batch: usize, machine: &Machine) -> f64 {
-        let (products, passes) = match mode {
-            Mode::Train => (3.0, 7.0),
-            Mode::Infer => (1.0, 2.0),
+        let products = match mode {
+            Mode::Train => 3.0,
+            Mode::Infer => 1.0,
         };
         let flops = products * self.product_flops * batch as f64;
-        let bytes = passes * BYTES_PER_ELEMENT * self.convolution_outputs * batch as f64;
+        let bytes = self.bytes(mode, batch, machine.precision);
         flops / machine.flops_per_second + bytes / machine.bytes_per_second
+    }
+
+    /// Bytes of activations that a step of `batch` such images must at least read and write.
+    pub fn bytes(&self, mode: Mode, batch: usize, precision: Precision) -> f64 {
+        let passes = match mode {
+            Mode::Train => 7.0,
+            Mode::Infer => 2.0,
+        };
+        let bytes = precision.dtype().size_in_bytes() as f64;
+        passes * bytes * self.convolution_outputs * batch as f64
     }
 }
 
@@ -112,7 +123,9 @@ mod tests {
 
     #[test]
     fn training_takes_three_products_and_seven_passes() {
-        let machine = Machine { side: 1, flops_per_second: 100.0, bytes_per_second: 8.0 };
+        let precision = Precision::F32;
+        let machine =
+            Machine { precision, side: 1, flops_per_second: 100.0, bytes_per_second: 8.0 };
         let works = [
             Work { product_flops: 100.0, convolution_outputs: 3.0 },
             Work { product_flops: 300.0, convolution_outputs: 1.0 },
@@ -120,5 +133,7 @@ mod tests {
         let work = Work::mean(&works);
         assert_eq!(work.floor(Mode::Infer, 1, &machine), 2.0 + 2.0);
         assert_eq!(work.floor(Mode::Train, 3, &machine), 3.0 * (6.0 + 7.0));
+        let machine = Machine { precision: Precision::Bf16, ..machine };
+        assert_eq!(work.floor(Mode::Train, 3, &machine), 3.0 * (6.0 + 3.5));
     }
 }

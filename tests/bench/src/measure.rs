@@ -6,8 +6,9 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use candle_core::Device;
 use cream_arch::Path;
+use cream_train::precision::Precision;
 
-use crate::args::{Mode, Plan, Precision, Repeats};
+use crate::args::{Mode, Plan, Repeats};
 use crate::floor::Work;
 use crate::memory::peak_resident;
 use crate::workload::Workload;
@@ -60,7 +61,6 @@ pub struct Run {
 /// # Errors
 /// When the network cannot be built or run.
 pub fn run(plan: &Plan, mode: Mode, (device, precision): (&Device, Precision)) -> Result<Run> {
-    candle_core::cuda::set_gemm_reduced_precision_f32(precision == Precision::Tf32);
     let mut workload = Workload::new(&plan.subject, plan.batch, (device, precision))?;
     let Repeats { warmup, timed } = plan.repeats;
     let (warmup, steps) = (warmup as u64, (warmup + timed) as u64);

@@ -1,9 +1,10 @@
 //! A case as a line for people or as JSON.
 
 use cream_arch::Path;
+use cream_train::precision::Precision;
 use serde::Serialize;
 
-use crate::args::{Mode, Plan, Precision};
+use crate::args::{Mode, Plan};
 use crate::machine::Machine;
 use crate::measure::Run;
 
@@ -29,6 +30,8 @@ pub struct Row<'a> {
     /// Kernels of ours, not those of Candle and cuBLAS.
     #[serde(skip_serializing_if = "Option::is_none")]
     launches_per_step: Option<f64>,
+    /// What activations take at least of the memory's traffic, over the time of a step.
+    activations_gb_per_s: f64,
     product_gflop_per_s: f64,
     copy_gb_per_s: f64,
     /// Of a supernet: the path of every step, those of the warm-up first.
@@ -59,6 +62,7 @@ impl<'a> Row<'a> {
             floor_percent: floor / seconds.median * 100.0,
             peak_mb: run.peak.map(|bytes| bytes as f64 / 1e6),
             launches_per_step: run.launches,
+            activations_gb_per_s: run.work.bytes(run.mode, batch, precision) / seconds.median / 1e9,
             product_gflop_per_s: machine.flops_per_second / 1e9,
             copy_gb_per_s: machine.bytes_per_second / 1e9,
             paths: &run.paths,

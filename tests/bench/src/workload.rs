@@ -8,9 +8,9 @@ use cream_nn::ops::cross_entropy::cross_entropy;
 use cream_nn::{ChildNet, SuperNet};
 use cream_train::KeyedInitialisation;
 use cream_train::optimizer::{Kind, Optimizer, Rule, gradients};
+use cream_train::precision::Precision;
 use cream_train::targets::smoothed;
 
-use crate::args::Precision;
 use crate::subject::{CLASSES, Subject, Supernet};
 
 const SEED: u64 = 0;
@@ -67,10 +67,7 @@ impl<'a> Workload<'a> {
         Ok(Self {
             network,
             optimizer: Optimizer::new(RULE),
-            images: images.to_dtype(match precision {
-                Precision::F32 | Precision::Tf32 => DType::F32,
-                Precision::Bf16 => DType::BF16,
-            })?,
+            images: images.to_dtype(precision.dtype())?,
             target: smoothed(&labels, CLASSES, LABEL_SMOOTHING, DType::F32, device)?,
         })
     }

@@ -16,6 +16,7 @@
 #define __grid_constant__
 #define __constant__ const
 #define __launch_bounds__(...)
+#define __align__(bytes) __attribute__((aligned(bytes)))
 
 #define threadIdx (emulation::here.thread)
 #define blockIdx (emulation::here.block)
@@ -56,6 +57,24 @@ inline float logarithm(float x) { return std::log2(x) * 0.69314718f; }
 #define __fdividef(x, y) ((float)(x) / (float)(y))
 #define __frcp_rn(x) (1.0f / (float)(x))
 #define rsqrtf(x) ((float)(1.0 / std::sqrt((double)(float)(x))))
+
+inline float __uint_as_float(unsigned bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+inline unsigned __float_as_uint(float value) {
+    unsigned bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((uint64_t)a * b >> 32); }
+
+inline float cospif(float x) { return (float)std::cos(M_PI * x); }
+inline void sincospif(float x, float *sine, float *cosine) {
+    *sine = (float)std::sin(M_PI * x);
+    *cosine = cospif(x);
+}
 
 template <class T> T __ldg(const T *address) { return *address; }
 

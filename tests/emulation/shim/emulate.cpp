@@ -74,7 +74,7 @@ std::string run_in_order(const Request &request, const Kernel &kernel, unsigned 
     here.blocks = {b[0], b[1], b[2]};
     here.threads = {t[0], t[1], t[2]};
     std::string why;
-    if (!run_launch(kernel, request.arguments, request.dynamic_bytes, order, why)) {
+    if (!run_launch({&kernel, request.arguments, nullptr}, request.dynamic_bytes, order, why)) {
         return why;
     }
     for (size_t i = 0; i < buffers.size() && why.empty(); i++) {

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <tuple>
+#include <type_traits>
 #include <utility>
 
 namespace emulation {
@@ -93,12 +95,16 @@ template <> struct Parameter<float> {
     static float from(const Argument &a) { return a.number; }
 };
 
-// A kernel whose parameters' types are forgotten.
+// A kernel whose parameters' types are forgotten. `take` copies the parameters that a driver's call points to; `call_taken`
+// calls it with such a copy, and `drop` frees that.
 struct Kernel {
     const char *name;
     size_t parameters;
     bool (*fits)(const Argument *);
     void (*call)(const Argument *);
+    void *(*take)(void *const *);
+    void (*call_taken)(const void *);
+    void (*drop)(void *);
 };
 
 template <auto function> struct Erased;
@@ -111,13 +117,19 @@ template <class... P, void (*function)(P...)> struct Erased<function> {
     }
     static bool fits(const Argument *arguments) { return fit(arguments, std::index_sequence_for<P...>{}); }
     static void call(const Argument *arguments) { spread(arguments, std::index_sequence_for<P...>{}); }
+    template <size_t... I> static std::tuple<P...> *copy(void *const *at, std::index_sequence<I...>) {
+        return new std::tuple<P...>(*static_cast<std::remove_const_t<P> *>(at[I])...);
+    }
+    static void *take(void *const *at) { return copy(at, std::index_sequence_for<P...>{}); }
+    static void call_taken(const void *taken) { std::apply(function, *static_cast<const std::tuple<P...> *>(taken)); }
+    static void drop(void *taken) { delete static_cast<std::tuple<P...> *>(taken); }
     static constexpr size_t PARAMETERS = sizeof...(P);
 };
 
 // An entry of a table of kernels.
 template <auto function> constexpr Kernel entry(const char *name) {
     using Of = Erased<function>;
-    return {name, Of::PARAMETERS, &Of::fits, &Of::call};
+    return {name, Of::PARAMETERS, &Of::fits, &Of::call, &Of::take, &Of::call_taken, &Of::drop};
 }
 
 } // namespace emulation

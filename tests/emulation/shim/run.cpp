@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <csetjmp>
 #include <csignal>
+#include <cstdio>
 #include <numeric>
 #include <random>
 #include <ucontext.h>
@@ -39,14 +40,13 @@ Now clock_of_block;
 uint32_t warp_clocks[MOST_THREADS / WARP];
 jmp_buf scheduler;
 std::string message;
-const Kernel *kernel;
-const Argument *arguments;
+const Call *call;
 size_t dynamic_bytes;
 
 // A fiber runs the kernel again and again, for a thread of one block after another.
 void live() {
     for (;;) {
-        kernel->call(arguments);
+        call->run();
         fibers[running].state = DONE;
         if (_setjmp(fibers[running].place) == 0) {
             _longjmp(scheduler, 1);
@@ -211,6 +211,7 @@ void fault(int signal, siginfo_t *info, void *) {
             fail("reaches outside " + buffer->name);
         }
     }
+    fprintf(stderr, "the kernel %s reaches memory that is not there\n", call->kernel->name);
     std::signal(signal, SIG_DFL);
 }
 
@@ -266,9 +267,8 @@ struct Faults {
     }
 };
 
-bool run_launch(const Kernel &of, const Argument *given, size_t dynamic, unsigned order, std::string &why) {
-    kernel = &of;
-    arguments = given;
+bool run_launch(const Call &of, size_t dynamic, unsigned order, std::string &why) {
+    call = &of;
     dynamic_bytes = dynamic;
     forget_shared();
     size_t count = (size_t)here.threads.x * here.threads.y * here.threads.z;

@@ -62,7 +62,15 @@ extern std::vector<std::unique_ptr<Buffer>> buffers;
 // Begins a launch: there is no shared memory yet.
 void forget_shared();
 
+// A kernel with what it is called with: the arguments as the caller states them, or else a copy that the kernel took.
+struct Call {
+    const Kernel *kernel;
+    const Argument *arguments;
+    const void *taken;
+    void run() const { arguments ? kernel->call(arguments) : kernel->call_taken(taken); }
+};
+
 // Runs a kernel, in the grid that `here` has, in the order of this number; false, and why, when it does wrong.
-bool run_launch(const Kernel &kernel, const Argument *arguments, size_t dynamic_bytes, unsigned order, std::string &why);
+bool run_launch(const Call &call, size_t dynamic_bytes, unsigned order, std::string &why);
 
 } // namespace emulation

@@ -43,6 +43,10 @@ pub enum Field<'a> {
     Input(&'a [f32]),
     /// The address of memory that is read and written.
     Changed(&'a mut [f32]),
+    /// The same of bf16.
+    InputBf16(&'a [half::bf16]),
+    /// The same of bf16.
+    ChangedBf16(&'a mut [half::bf16]),
     /// No address.
     Null,
 }
@@ -113,6 +117,8 @@ impl<'a> Launch<'a> {
                 Field::Float(number) => bytes.extend(number.to_ne_bytes()),
                 Field::Input(values) => self.link(&mut bytes, shim::Memory::input(values)),
                 Field::Changed(values) => self.link(&mut bytes, shim::Memory::changed(values)),
+                Field::InputBf16(values) => self.link(&mut bytes, shim::Memory::input(values)),
+                Field::ChangedBf16(values) => self.link(&mut bytes, shim::Memory::changed(values)),
                 Field::Null => bytes.extend(0_u64.to_ne_bytes()),
             }
         }

@@ -5,22 +5,27 @@ mod check;
 
 use check::{
     ACTIVATIONS, Exact, Number, activation_number, assert_close, assert_within, exact, largest,
-    launch, numbers, of_columns, pieces, room, rounding, run, tensor, values,
+    launch, numbers, room, rounding, run, tensor, values,
 };
 use cream_arch::Activation;
 use cream_emulation::Launch;
 use cream_nn::ops::batch_norm::{Seen, Statistics, batch_norm, normalise};
+use cream_nn::ops::grid::{Grid, passes, sums};
 use half::bf16;
 
 const EPSILON: f64 = 1e-5;
 
-/// Blocks that sums over rows are spread over, and passes that only read and write.
-const SUMS: usize = 1024;
-const PASSES: usize = 4096;
-
 /// Rows, channels, and what is added to every number: a large mean beside a small deviation shows a one-pass variance.
-const CASES: [(usize, usize, f64); 5] =
-    [(12, 5, 0.0), (2, 3, 0.0), (700, 33, 0.0), (300, 16, 100.0), (49, 65, 0.0)];
+/// The last two have vectors, of one group in several pieces, and of several groups.
+const CASES: [(usize, usize, f64); 7] = [
+    (12, 5, 0.0),
+    (2, 3, 0.0),
+    (700, 33, 0.0),
+    (300, 16, 100.0),
+    (49, 65, 0.0),
+    (700, 40, 0.0),
+    (70, 264, 0.0),
+];
 
 struct Case<T> {
     rows: usize,
@@ -39,7 +44,7 @@ impl<T: Number> Case<T> {
         let x = x.iter().map(|v| T::narrow(v.widen() + offset)).collect();
         // Of both signs, and large enough for the flat parts of the activations.
         let (weight, bias) = (numbers(c, 2, 4.0), numbers(c, 3, 2.0));
-        Self { rows, c, x, weight, bias, activation, parts: pieces(rows, c, SUMS) }
+        Self { rows, c, x, weight, bias, activation, parts: sums::<T>(rows, c) }
     }
 
     /// The CPU's output, gradients and statistics.
@@ -62,7 +67,7 @@ impl<T: Number> Case<T> {
         let pieces = self.parts;
         let mut partial = room::<f32>(2 * pieces * self.c);
         let moments = launch::<T>("batch_norm_moments").input(&self.x).output(&mut partial);
-        run(moments.int(self.rows).int(self.c), of_columns(self.c, pieces));
+        run(moments.int(self.rows).int(self.c), Grid::of_columns::<T>(self.c, pieces));
         let (mut mean, mut variance) = (room(self.c), room(self.c));
         let launch = launch::<f32>("batch_norm_statistics").input(&partial);
         let launch = launch.output(&mut mean).output(&mut variance);
@@ -73,7 +78,7 @@ impl<T: Number> Case<T> {
             None => (launch.none().none(), 0.0),
         };
         let launch = launch.int(pieces).int(self.rows).int(self.c);
-        run(launch.float(1.0 - momentum).float(momentum), of_columns(self.c, 1));
+        run(launch.float(1.0 - momentum).float(momentum), Grid::of_single(self.c));
         [mean, variance]
     }
 
@@ -90,11 +95,17 @@ impl<T: Number> Case<T> {
         launch.int(activation_number(self.activation))
     }
 
-    fn output(&self, statistics: &[Vec<f32>; 2]) -> Vec<T> {
+    /// With a residual added, where there is one.
+    fn output(&self, statistics: &[Vec<f32>; 2], residual: Option<&[T]>) -> Vec<T> {
         let mut y = room(self.x.len());
         let launch = launch::<T>("batch_norm_forward").input(&self.x);
-        let launch = self.constants(self.vectors(launch, statistics).output(&mut y));
-        run(launch, of_columns(self.c, pieces(self.rows, self.c, PASSES)));
+        let launch = self.vectors(launch, statistics);
+        let launch = match residual {
+            Some(residual) => launch.input(residual),
+            None => launch.none(),
+        };
+        let launch = self.constants(launch.output(&mut y));
+        run(launch, Grid::of_columns::<T>(self.c, passes::<T>(self.rows, self.c)));
         y
     }
 
@@ -104,16 +115,16 @@ impl<T: Number> Case<T> {
         let mut partial = room::<f32>(2 * parts * self.c);
         let sums = launch::<T>("batch_norm_sums").input(&self.x).input(dy);
         let sums = self.constants(self.vectors(sums, statistics).output(&mut partial));
-        run(sums, of_columns(self.c, parts));
+        run(sums, Grid::of_columns::<T>(self.c, parts));
         let (mut dweight, mut dbias) = (room(self.c), room(self.c));
         let launch = launch::<f32>("batch_norm_parameters").input(&partial).input(&statistics[1]);
         let launch = launch.output(&mut dweight).output(&mut dbias);
-        run(launch.int(parts).int(self.c).float(EPSILON), of_columns(self.c, 1));
+        run(launch.int(parts).int(self.c).float(EPSILON), Grid::of_single(self.c));
         let mut dx = room(self.x.len());
         let launch = self::launch::<T>("batch_norm_backward").input(&self.x).input(dy);
         let launch = self.vectors(launch, statistics).input(&dweight).input(&dbias);
         let launch = self.constants(launch.output(&mut dx));
-        run(launch, of_columns(self.c, pieces(self.rows, self.c, PASSES)));
+        run(launch, Grid::of_columns::<T>(self.c, passes::<T>(self.rows, self.c)));
         (dx, dweight, dbias)
     }
 }
@@ -139,7 +150,10 @@ fn assert_agrees<T: Number>(case: &Case<T>) {
     let of_variance = tolerance * (1.0 + largest(&statistics.mean));
     assert_close(&found[1], &statistics.variance, of_variance, "variance");
     let tolerance = tolerance * (1.0 + error);
-    assert_close(&case.output(&found), &exact.y, tolerance, "output");
+    assert_close(&case.output(&found, None), &exact.y, tolerance, "output");
+    let residual = numbers::<T>(case.x.len(), 7, 1.0);
+    let sums = exact.y.iter().zip(&residual).map(|(y, r)| y + r.widen()).collect::<Vec<_>>();
+    assert_close(&case.output(&found, Some(&residual)), &sums, tolerance, "with a residual");
     let (dx, dweight, dbias) = case.gradients(&exact.dy, &found);
     let [exact_dx, exact_dweight, exact_dbias] = &exact.gradients[..] else {
         panic!("three inputs")
@@ -186,7 +200,7 @@ fn given_agree<T: Number>() {
         let [w, b, m, v] = &vectors;
         let x = tensor(&case.x, &[rows, c]);
         let exact = normalise(&x, w, b, m, v, EPSILON, case.activation).unwrap();
-        let y = case.output(&[mean, variance]);
+        let y = case.output(&[mean, variance], None);
         assert_close(&y, &values(&exact), rounding(0), "with given statistics");
     }
 }

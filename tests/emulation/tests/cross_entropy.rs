@@ -3,14 +3,15 @@
 
 mod check;
 
-use check::{Grid, assert_close, exact, launch, numbers, room, rounding, run, tensor, values};
+use check::{assert_close, exact, launch, numbers, room, rounding, run, tensor, values};
 use cream_nn::ops::cross_entropy::cross_entropy;
+use cream_nn::ops::grid::Grid;
 
 const SHAPES: [(usize, usize); 6] = [(3, 4), (1, 1), (7, 11), (1, 1000), (5, 257), (70, 10)];
 
 /// A block for every row.
 fn of_rows(rows: usize) -> Grid {
-    ([rows, 1, 1], [256, 1, 1])
+    Grid { across: rows, down: 1 }
 }
 
 fn loss(logits: &[f32], target: &[f32], rows: usize) -> [f32; 1] {

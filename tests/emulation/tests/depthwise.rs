@@ -4,15 +4,13 @@
 mod check;
 
 use check::{
-    Exact, Number, assert_close, exact, geometry, launch, numbers, of_columns, of_pixels, pieces,
-    room, rounding, run, tensor, windows,
+    Exact, Number, assert_close, exact, geometry, launch, numbers, room, rounding, run, tensor,
+    windows,
 };
 use cream_nn::ops::Window;
 use cream_nn::ops::depthwise::depthwise;
+use cream_nn::ops::grid::{Grid, weight_sums};
 use half::bf16;
-
-/// Blocks that the sums of a weight's gradient are spread over.
-const BLOCKS: usize = 1024;
 
 /// A case: the window, images and channels, with the input and the weight.
 struct Case<T> {
@@ -29,7 +27,7 @@ impl<T: Number> Case<T> {
     fn new(w: Window, n: usize, c: usize) -> Self {
         let x = numbers(n * w.height * w.width * c, 1, 1.0);
         let weight = numbers(c * w.kernel * w.kernel, 2, 1.0);
-        let parts = pieces(n * w.out_height * w.out_width, c, BLOCKS);
+        let parts = weight_sums(&w, n, c);
         Self { w, n, c, x, weight, parts }
     }
 
@@ -49,7 +47,7 @@ impl<T: Number> Case<T> {
         let mut y = room(pixels * self.c);
         let launch = self.kernel("forward").input(&self.x).input(&self.weight).output(&mut y);
         let launch = launch.int(self.n).int(self.c).structure(geometry(&self.w));
-        run(launch, of_pixels(pixels, self.c));
+        run(launch, Grid::of_outputs(&self.w, self.n, self.c));
         y
     }
 
@@ -57,7 +55,7 @@ impl<T: Number> Case<T> {
         let mut dx = room(self.x.len());
         let launch = self.kernel("input_gradient").input(dy).input(&self.weight).output(&mut dx);
         let launch = launch.int(self.n).int(self.c).structure(geometry(&self.w));
-        run(launch, of_pixels(self.x.len() / self.c, self.c));
+        run(launch, Grid::of_inputs(&self.w, self.n, self.c));
         dx
     }
 
@@ -66,10 +64,10 @@ impl<T: Number> Case<T> {
         let mut partial = room(pieces * taps * self.c);
         let launch = self.kernel("weight_gradient").input(&self.x).input(dy).output(&mut partial);
         let launch = launch.int(self.n).int(self.c).structure(geometry(&self.w));
-        run(launch, of_columns(self.c, pieces));
+        run(launch, Grid::of_taps(self.c, pieces));
         let mut dw = room(taps * self.c);
         let launch = launch_of_sums(&partial, &mut dw).int(pieces).int(taps).int(self.c);
-        run(launch, ([self.c.div_ceil(128), taps, 1], [128, 1, 1]));
+        run(launch, Grid::of_weight(self.c, taps));
         dw
     }
 
@@ -79,7 +77,8 @@ impl<T: Number> Case<T> {
         assert_close(&self.output(), &exact.y, rounding(taps), &what);
         let dx = self.input_gradient(&exact.dy);
         assert_close(&dx, &exact.gradients[0], rounding(taps), &what);
-        let chain = exact.dy.len() / self.c / pieces / 8 + 8 + pieces;
+        // A row of the taps has at least two threads.
+        let chain = exact.dy.len() / self.c / pieces / 2 + 8 + pieces;
         let dw = self.weight_gradient(&exact.dy);
         assert_close(&dw, &exact.gradients[1], rounding(chain), &what);
     }
@@ -98,6 +97,11 @@ fn agrees<T: Number>() {
     // Several pieces of rows.
     let w = Window::new(3, 2, cream_arch::Padding::Half, 23, 17).unwrap();
     Case::<T>::new(w, 2, 33).check();
+    // Wider than a group of vectors.
+    for (kernel, stride) in [(3, 1), (5, 2), (7, 1), (7, 2)] {
+        let w = Window::new(kernel, stride, cream_arch::Padding::Half, 6, 9).unwrap();
+        Case::<T>::new(w, 2, 132).check();
+    }
 }
 
 /// Where pixels do not share out evenly, the last pieces may have none.

@@ -4,9 +4,10 @@
 mod check;
 
 use candle_core::{Device, Tensor};
-use check::{of_many, run};
+use check::run;
 use cream_emulation::{Field, Launch};
 use cream_nn::ops::finite::first_non_finite;
+use cream_nn::ops::grid::Grid;
 
 /// The most tensors of one launch.
 const MOST: usize = 64;
@@ -23,7 +24,7 @@ fn first(tensors: &[Vec<f32>]) -> Option<usize> {
         let longest = tensors.iter().map(Vec::len).max().unwrap();
         let launch = Launch::new("finite_first_f32").structure(addresses.chain(lengths));
         let launch = launch.int(number * MOST).changed(&mut first);
-        run(launch, of_many(tensors.len(), longest));
+        run(launch, Grid::of_many(tensors.len(), longest));
     }
     usize::try_from(first[0]).ok().filter(|&place| place < tensors.len())
 }

@@ -4,9 +4,9 @@
 mod check;
 
 use check::{
-    Number, assert_close, exact, geometry, launch, numbers, of_threads, room, rounding, run,
-    tensor, windows,
+    Number, assert_close, exact, geometry, launch, numbers, room, rounding, run, tensor, windows,
 };
+use cream_nn::ops::grid::Grid;
 use cream_nn::ops::patches::patches;
 use half::bf16;
 
@@ -19,11 +19,11 @@ fn agrees<T: Number>() {
             let entries = n * w.out_height * w.out_width * w.kernel * w.kernel * c;
             let mut y = room::<T>(entries);
             let forward = launch::<T>("patches_forward").input(&x).output(&mut y);
-            run(forward.int(n).int(c).structure(geometry(&w)), of_threads(entries));
+            run(forward.int(n).int(c).structure(geometry(&w)), Grid::of_vectors::<T>(entries));
             assert!(y.iter().zip(&exact.y).all(|(y, exact)| y.widen() == *exact), "{w:?}");
             let mut dx = room::<T>(x.len());
             let backward = launch::<T>("patches_backward").input(&exact.dy).output(&mut dx);
-            run(backward.int(n).int(c).structure(geometry(&w)), of_threads(x.len()));
+            run(backward.int(n).int(c).structure(geometry(&w)), Grid::of_threads(x.len()));
             let tolerance = rounding(w.kernel * w.kernel);
             assert_close(&dx, &exact.gradients[0], tolerance, "gradient");
         }

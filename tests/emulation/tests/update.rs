@@ -4,8 +4,9 @@
 mod check;
 
 use candle_core::{Result, Tensor};
-use check::{assert_close, largest, numbers, of_many, rounding, run, tensor, values};
+use check::{assert_close, largest, numbers, rounding, run, tensor, values};
 use cream_emulation::{Field, Launch};
+use cream_nn::ops::grid::Grid;
 use cream_nn::ops::update::{
     AdamWStep, Item, RmspropStep, SgdStep, adamw_each, average_each, rmsprop_each, sgd_each,
 };
@@ -47,7 +48,7 @@ fn emulated<const N: usize>(kernel: &str, sets: &mut [Set<N>], constants: &[f64]
         fields.extend([Field::Long(0), Field::Long(0)]);
     }
     let launch = Launch::new(kernel).structure(fields);
-    run(constants.iter().fold(launch, |launch, &c| launch.float(c)), of_many(count, longest));
+    run(constants.iter().fold(launch, |launch, &c| launch.float(c)), Grid::of_many(count, longest));
 }
 
 fn agrees<const N: usize>(

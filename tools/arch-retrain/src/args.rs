@@ -162,6 +162,9 @@ struct Settings {
     /// auto, cpu or cuda[:N]
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
+    /// Of activations and products: f32; on a CUDA device also tf32 or bf16
+    #[arg(long, value_name = "PRECISION")]
+    precision: Option<String>,
 }
 
 impl Args {

@@ -106,7 +106,7 @@ fn the_table_leaves_nothing_open() {
         // Stated through others: base-rate, devices, scale-min and scale-max.
         &["learning-rate", "accumulate", "scale"][..],
         // Without a teacher, of another crop, of no consequence for the weights, or free.
-        &["teacher-weight", "teacher-temperature", "shift", "evaluate-epochs", "seed"],
+        &["teacher-weight", "teacher-temperature", "shift", "evaluate-epochs", "seed", "precision"],
         // Of the other schedule.
         &["decay-epochs", "decay-rate", "min-learning-rate", "cooldown-epochs"],
     ];

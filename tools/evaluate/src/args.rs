@@ -6,6 +6,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use cream_cli::ReportArgs;
 use cream_data::{Crops, Split, Views};
 use cream_nn::pytorch::Which;
+use cream_train::precision::Precision;
 
 use crate::ranking::{self, RankArgs};
 
@@ -156,6 +157,10 @@ pub struct Args {
     /// auto, cpu or cuda[:N]
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
+
+    /// Of activations and products: f32; on a CUDA device also tf32 or bf16
+    #[arg(long, value_name = "PRECISION", default_value_t = Precision::F32)]
+    pub precision: Precision,
 
     #[command(flatten)]
     pub report: ReportArgs,

@@ -39,7 +39,7 @@ pub fn classify(
     if outputs.are_guessed() {
         progress.message("the weights name no classes: taken for ImageNet's, as there are 1000");
     }
-    let answerer = Answerer::new(network, args.views(), device);
+    let answerer = Answerer::new(network, args.views(), (device, args.precision));
     let mut unread = 0;
     for files in files.chunks(answerer.samples_per_batch(args.batch as usize)) {
         let mut read: Vec<(&Path, Vec<u8>)> = Vec::new();

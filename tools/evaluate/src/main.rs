@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
-    let device = device::open(&args.device).or_input()?;
+    let device = device::open(&args.device, args.precision).or_input()?;
     if let Some(text) = device::describe(&args.device, &device) {
         Progress::new(0, "", args.report.style()).message(text);
     }

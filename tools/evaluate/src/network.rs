@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use candle_core::Device;
-use cream_arch::{Architecture, Convention, Cost};
+use cream_arch::{Architecture, Convention, Cost, Path};
 use cream_cli::progress::Progress;
 use cream_cli::{Failure, OrFail, write_stdout};
 use cream_data::{ShardSet, Split};
@@ -12,6 +12,7 @@ use cream_nn::ChildNet;
 use cream_train::TrainError;
 use cream_train::evaluate::{Answerer, Scored, scored_batches};
 use cream_train::score::Tally;
+use serde_json::Value;
 
 use crate::args::{Args, Format};
 use crate::classes::Outputs;
@@ -32,7 +33,7 @@ pub fn score(
     verify(args, &question.data, &[question.split])?;
     let progress = Progress::new(question.samples.len() as u64, "images", args.report.style());
     let started = Instant::now();
-    let answerer = Answerer::new(network, args.views(), device);
+    let answerer = Answerer::new(network, args.views(), (device, args.precision));
     let tally = pass(args, &question, &answerer, sinks, &progress)?;
     let rate = tally.images as f64 / started.elapsed().as_secs_f64().max(1e-9);
     let rate = args.throughput.then_some(rate);
@@ -77,8 +78,18 @@ fn text(split: Split, tally: &Tally) -> String {
     format!("{split}: {images} images, top-1 {top1:.2} %, top-5 {top5:.2} %, loss {loss:.4}\n")
 }
 
-/// The result for programs, with the network's cost, and its path where it is one of a space.
+/// The result for programs, with how many images a second it took.
 fn json(network: &Architecture, split: Split, tally: &Tally, rate: Option<f64>) -> String {
+    let path = network.provenance.as_ref().and_then(|known| known.path.as_ref());
+    let mut result = scores(network, path, split, tally);
+    if let Some(rate) = rate {
+        result["images_per_second"] = rate.into();
+    }
+    format!("{result}\n")
+}
+
+/// What programs are told of a network: its scores, its cost, and its path where it is one of a space.
+pub fn scores(network: &Architecture, path: Option<&Path>, split: Split, tally: &Tally) -> Value {
     let cost = Cost::of(network);
     let mut result = serde_json::json!({
         "flops": cost.flops(Convention::Published),
@@ -89,11 +100,8 @@ fn json(network: &Architecture, split: Split, tally: &Tally, rate: Option<f64>) 
         "loss": tally.loss(),
         "images": tally.images,
     });
-    if let Some(path) = network.provenance.as_ref().and_then(|known| known.path.as_ref()) {
+    if let Some(path) = path {
         result["path"] = path.0.clone().into();
     }
-    if let Some(rate) = rate {
-        result["images_per_second"] = rate.into();
-    }
-    format!("{result}\n")
+    result
 }

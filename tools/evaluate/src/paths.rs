@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 use candle_core::{DType, Device, Tensor};
-use cream_arch::{Architecture, Convention, Cost, Path as NetworkPath, Space};
+use cream_arch::{Architecture, Path as NetworkPath, Space};
 use cream_cli::progress::Progress;
 use cream_cli::{Failure, OrFail, read_text, write_stdout};
 use cream_data::keyed::{Key, Purpose, shuffle};
@@ -18,6 +18,7 @@ use cream_train::settings::eval_transform;
 use cream_train::tensor_files;
 
 use crate::args::Args;
+use crate::network::scores;
 use crate::{check, failure, loader_settings, open, verify};
 
 /// Some ten thousand paths.
@@ -47,7 +48,8 @@ pub fn score(args: &Args, run: &Path, device: &Device) -> Result<(), Failure> {
     verify(args, &data, &[split, Split::SearchTrain])?;
     let total = (paths.len() * data.len(split)) as u64;
     let progress = Progress::new(total, "images", args.report.style());
-    let feed = Feed::new(&subject.supernet.space().input, subject.num_classes, device);
+    let feed =
+        Feed::new(&subject.supernet.space().input, subject.num_classes, (device, args.precision));
     let recalibration = recalibration(args, &subject, &data, &feed)?;
     for group in paths.chunks(GROUP) {
         let group: Vec<&NetworkPath> = group.iter().collect();
@@ -170,16 +172,6 @@ fn line(
     tally: &Tally,
 ) -> anyhow::Result<String> {
     let space = subject.supernet.space();
-    let cost = Cost::of(&space.architecture(path, subject.image_size, subject.num_classes)?);
-    let line = serde_json::json!({
-        "path": path,
-        "flops": cost.flops(Convention::Published),
-        "params": cost.params(),
-        "split": split.name(),
-        "top1": tally.top1(),
-        "top5": tally.top5(),
-        "loss": tally.loss(),
-        "images": tally.images,
-    });
-    Ok(format!("{line}\n"))
+    let network = space.architecture(path, subject.image_size, subject.num_classes)?;
+    Ok(format!("{}\n", scores(&network, Some(path), split, tally)))
 }

@@ -162,6 +162,12 @@ fn wrong_input_is_one_line_that_says_what_to_do() {
     assert!(error.contains("warmup-epochs is 2 of 2 epochs"), "{error}");
     let error = with("--device gpu");
     assert!(error.contains("gpu") && error.contains("cpu"), "{error}");
+    let error = with("--device cuda:4096");
+    assert!(error.contains("device cuda:4096") && error.contains("--device cpu"), "{error}");
+    let error = with("--device cpu --precision bf16");
+    assert!(error.contains("precision bf16") && error.contains("--device cuda"), "{error}");
+    let error = with("--precision fp16");
+    assert!(error.contains("precision") && error.contains("bf16"), "{error}");
     let error = with("--pick-method best");
     assert!(error.contains("pick-method") && error.contains("top1"), "{error}");
     let error = with(&format!("--quiet --resume {dir}/none.safetensors"));

@@ -6,7 +6,7 @@
 use rand_core::Rng;
 
 use crate::batch::Erasure;
-use crate::keyed::{self, Stream};
+use crate::keyed;
 
 /// Smallest and largest share of the image that is erased.
 const AREA: (f64, f64) = (0.02, 1.0 / 3.0);
@@ -15,8 +15,8 @@ const RATIO: (f64, f64) = (0.3, 3.3);
 /// Draws before giving up: a wide rectangle may not fit.
 const ATTEMPTS: usize = 10;
 
-/// A rectangle inside a square of side `size`, or none when none fits.
-pub(super) fn rectangle(size: usize, noise: Stream, rng: &mut impl Rng) -> Option<Erasure> {
+/// A rectangle inside a square of side `size`, or none when none fits. Its noise gets a key from `noise`.
+pub(super) fn rectangle(size: usize, noise: &mut impl Rng, rng: &mut impl Rng) -> Option<Erasure> {
     let whole = (size * size) as f64;
     for _ in 0..ATTEMPTS {
         let area = keyed::between(rng, AREA.0, AREA.1) * whole;
@@ -26,6 +26,7 @@ pub(super) fn rectangle(size: usize, noise: Stream, rng: &mut impl Rng) -> Optio
         if (1..size).contains(&height) && (1..size).contains(&width) {
             let y = keyed::below(rng, (size - height + 1) as u64) as usize;
             let x = keyed::below(rng, (size - width + 1) as u64) as usize;
+            let noise = [noise.next_u32(), noise.next_u32()];
             return Some(Erasure { y, x, height, width, noise });
         }
     }
@@ -42,7 +43,7 @@ mod tests {
         let key = Key::new(3, Purpose::Augment);
         let (mut smallest, mut largest) = (f64::MAX, 0.0_f64);
         for sample in 0..2000 {
-            let found = rectangle(64, key.stream(&[1, 1]), &mut key.rng(&[0, sample]));
+            let found = rectangle(64, &mut key.rng(&[1, 1]), &mut key.rng(&[0, sample]));
             let Some(e) = found else { continue };
             assert!(e.y + e.height <= 64 && e.x + e.width <= 64);
             let share = (e.height * e.width) as f64 / 4096.0;
@@ -55,6 +56,6 @@ mod tests {
     #[test]
     fn an_image_of_one_pixel_has_no_rectangle() {
         let key = Key::new(3, Purpose::Augment);
-        assert!(rectangle(1, key.stream(&[0, 0]), &mut key.rng(&[0, 0])).is_none());
+        assert!(rectangle(1, &mut key.rng(&[1, 1]), &mut key.rng(&[0, 0])).is_none());
     }
 }

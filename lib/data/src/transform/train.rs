@@ -9,7 +9,7 @@ use super::{check_image_size, colour, erase, require};
 use crate::batch::Erasure;
 use crate::decode::{Encoded, Reduction, RgbImage};
 use crate::error::DataError;
-use crate::keyed::{self, ChaCha8Rng, Key, Purpose, Stream};
+use crate::keyed::{self, ChaCha8Rng, Key, Purpose};
 use crate::mix::Mixing;
 
 /// How an image becomes a square for training.
@@ -186,21 +186,21 @@ impl TrainTransform {
         if !keyed::chance(rng, self.erasing) {
             return None;
         }
-        erase::rectangle(size, draws.noise, rng)
+        erase::rectangle(size, &mut draws.noise, rng)
     }
 }
 
 /// The random numbers of one sample in one epoch.
 struct Draws {
     rng: ChaCha8Rng,
-    noise: Stream,
+    noise: ChaCha8Rng,
 }
 
 impl Draws {
     fn new(seed: u64, epoch: u64, sample: u64) -> Self {
         Self {
             rng: Key::new(seed, Purpose::Augment).rng(&[epoch, sample]),
-            noise: Key::new(seed, Purpose::ErasingNoise).stream(&[epoch, sample]),
+            noise: Key::new(seed, Purpose::ErasingNoise).rng(&[epoch, sample]),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Batch normalisation fused with the activation that follows it.
 
 use super::{Pass, Statistics};
-use crate::ops::batch_norm::{self, Running, Seen, moving, normalise};
+use crate::ops::batch_norm::{self, Running, Seen, batch_norm_onto, moving, normalise};
 use crate::weights::{Builder, Init};
 use candle_core::{DType, Result, Tensor, Var};
 use cream_arch::Activation;
@@ -42,15 +42,17 @@ impl BatchNorm {
             let (mean, var) = (self.running_mean.as_tensor(), self.running_var.as_tensor());
             return normalise(x, &weight, &bias, mean, var, pass.epsilon, self.activation);
         }
-        Ok(self.of_batch(x, (&weight, &bias), pass)?.0)
+        Ok(self.of_batch(x, (&weight, &bias), None, pass)?.0)
     }
 
-    /// Normalises `x` with its own statistics, and moves the running ones as the pass says. Returns what the operator's
+    /// Normalises `x` with its own statistics, adds a residual, if there is one, of which no gradient is taken, and moves the
+    /// running statistics as the pass says. Returns what the operator's
     /// backward pass needs beside its input, too.
     pub(crate) fn of_batch(
         &self,
         x: &Tensor,
         (weight, bias): (&Tensor, &Tensor),
+        residual: Option<&Tensor>,
         pass: &Pass,
     ) -> Result<(Tensor, Seen)> {
         let running = momentum(pass).map(|momentum| Running {
@@ -58,7 +60,13 @@ impl BatchNorm {
             variance: self.running_var.as_detached_tensor(),
             momentum,
         });
-        let (y, seen) = moving(x, weight, bias, pass.epsilon, self.activation, running)?;
+        let (epsilon, activation) = (pass.epsilon, self.activation);
+        let (y, seen) = match residual {
+            None => moving(x, weight, bias, epsilon, activation, running)?,
+            Some(residual) => {
+                batch_norm_onto(x, [weight, bias], epsilon, activation, running, residual)?
+            }
+        };
         if let Seen::Host(batch) = &seen {
             self.observe(batch, pass)?;
         }

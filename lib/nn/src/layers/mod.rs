@@ -24,8 +24,9 @@ pub use head::Head;
 pub use squeeze_excite::SqueezeExcite;
 pub use stem::Stem;
 
+use crate::ops::cast::cast_each;
 use candle_core::backprop::GradStore;
-use candle_core::{Result, Tensor, TensorId, Var};
+use candle_core::{DType, Result, Tensor, TensorId, Var};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What batch norms normalise with, and what they do to their running statistics.
@@ -52,6 +53,17 @@ impl Gradients {
     pub(crate) fn put(&self, parameter: &Var, gradient: Tensor) {
         let id = parameter.as_tensor().id();
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push((id, gradient));
+    }
+
+    /// Brings those in another dtype into this one.
+    pub(crate) fn convert(&self, dtype: DType) -> Result<()> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = || all.iter().filter(|(_, gradient)| gradient.dtype() != dtype);
+        let tensors: Vec<&Tensor> = others().map(|(_, gradient)| gradient).collect();
+        let converted = cast_each(&tensors, dtype)?;
+        let others = all.iter_mut().filter(|(_, gradient)| gradient.dtype() != dtype);
+        others.zip(converted).for_each(|((_, gradient), new)| *gradient = new);
+        Ok(())
     }
 
     fn take(&self) -> Vec<(TensorId, Tensor)> {

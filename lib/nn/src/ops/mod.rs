@@ -2,18 +2,21 @@
 //!
 //! Activations are channels-last, `[N, H, W, C]`, or rows `[M, C]`. Every operator has a folder:
 //! `mod.rs` states the operator and its gradient and is what layers call, `cpu.rs` holds the kernels, `kernel.cu` those
-//! for CUDA with their launchers in `cuda.rs`,
+//! for CUDA with their launchers in `cuda.rs` and their grids in [`grid`],
 //! `reference.rs` the plain loops that kernels are tested against in `tests.rs`, next to
 //! gradient checks against finite differences in float64.
 
 pub mod batch_norm;
 pub mod bias_activation;
+pub mod cast;
 pub mod cross_entropy;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 pub mod depthwise;
 pub mod finite;
 pub mod gate;
+pub mod grid;
+pub mod images;
 pub mod patches;
 pub mod pool;
 pub mod simd;
@@ -28,7 +31,7 @@ mod threads;
 mod window;
 
 #[cfg(test)]
-mod check;
+pub(crate) mod check;
 
 pub(crate) use element::Element;
 pub use window::Window;

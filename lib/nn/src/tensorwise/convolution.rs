@@ -3,7 +3,7 @@
 //! All three products take their operands where they lie: `x W^T` forward, `dy W` and `dy^T x` backward.
 
 use super::norm;
-use super::parameters::{give, values};
+use super::parameters::{Forward, give};
 use crate::layers::{BatchNorm, Convolution, Gradients, Pass, Rows};
 use crate::ops::patches;
 use candle_core::{Result, Shape, Tensor};
@@ -21,10 +21,24 @@ pub(super) struct Saved {
 }
 
 /// `[N, H, W, in]` to `[N, H', W', out]`, and what the backward pass needs.
-pub(super) fn forward((conv, bn): Layers<'_>, x: &Tensor, pass: &Pass) -> Result<(Tensor, Saved)> {
+pub(super) fn forward(
+    layers: Layers<'_>,
+    x: &Tensor,
+    run: &Forward<'_>,
+) -> Result<(Tensor, Saved)> {
+    forward_onto(layers, x, None, run)
+}
+
+/// The same with something shaped as the output added to it.
+pub(super) fn forward_onto(
+    (conv, bn): Layers<'_>,
+    x: &Tensor,
+    residual: Option<&Tensor>,
+    run: &Forward<'_>,
+) -> Result<(Tensor, Saved)> {
     let rows = conv.rows(x)?;
-    let matrix = conv.matrix(&values(&conv.weight, x.dtype())?)?;
-    let (y, norm) = norm::forward(bn, rows.product(&matrix)?, pass)?;
+    let matrix = conv.matrix(&run.weight(&conv.weight))?;
+    let (y, norm) = norm::forward(bn, rows.product(&matrix)?, residual, run.pass)?;
     Ok((y, Saved { rows, matrix, norm }))
 }
 

@@ -1,6 +1,6 @@
 //! Layers on pooled vectors.
 
-use super::parameters::{give, values};
+use super::parameters::{Forward, give};
 use crate::layers::{Dense, Gradients};
 use crate::ops::bias_activation::{self, bias_activation};
 use candle_core::{Result, Tensor};
@@ -16,8 +16,8 @@ pub(super) struct Saved {
 }
 
 /// `f(x W^T + b)` on rows, and what the backward pass needs.
-pub(super) fn forward(layer: &Dense, x: Tensor) -> Result<(Tensor, Saved)> {
-    let matrix = layer.matrix(&values(&layer.weight, x.dtype())?)?;
+pub(super) fn forward(layer: &Dense, x: Tensor, run: &Forward<'_>) -> Result<(Tensor, Saved)> {
+    let matrix = layer.matrix(&run.weight(&layer.weight))?;
     let product = x.matmul(&matrix.t()?)?;
     let y = bias_activation(&product, &layer.bias.as_detached_tensor(), layer.activation)?;
     Ok((y, Saved { x, matrix, product }))

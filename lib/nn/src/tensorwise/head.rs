@@ -1,5 +1,6 @@
 //! Pool, features and classifier: from the last block's activations to logits.
 
+use super::parameters::Forward;
 use super::{convolution, dense};
 use crate::layers::{Features, Gradients, Head, Pass};
 use crate::ops::pool::{self, global_average};
@@ -23,23 +24,23 @@ enum SavedFeatures {
 }
 
 /// Activations to logits `[N, classes]` in the parameters' dtype, and what the backward pass needs.
-pub(super) fn forward(head: &Head, x: Tensor, pass: &Pass) -> Result<(Tensor, Saved)> {
+pub(super) fn forward(head: &Head, x: Tensor, run: &Forward<'_>) -> Result<(Tensor, Saved)> {
     let dtype = x.dtype();
     let (mut features, shape, saved) = match &head.features {
         Features::AfterPool(conv) => {
-            let (y, saved) = dense::forward(conv, global_average(&x)?)?;
+            let (y, saved) = dense::forward(conv, global_average(&x)?, run)?;
             (y, x.shape().clone(), SavedFeatures::AfterPool(saved))
         }
         Features::BeforePool(conv, bn) => {
-            let (wide, saved) = convolution::forward((conv, bn), &x, pass)?;
+            let (wide, saved) = convolution::forward((conv, bn), &x, run)?;
             (global_average(&wide)?, wide.shape().clone(), SavedFeatures::BeforePool(saved))
         }
     };
-    let dropout = pass.dropout.as_ref().map(|factors| factors.to_dtype(dtype)).transpose()?;
+    let dropout = run.pass.dropout.as_ref().map(|factors| factors.to_dtype(dtype)).transpose()?;
     if let Some(factors) = &dropout {
         features = (features * factors)?;
     }
-    let (logits, classifier) = dense::forward(&head.classifier, features)?;
+    let (logits, classifier) = dense::forward(&head.classifier, features, run)?;
     let logits = logits.to_dtype(head.classifier.weight.dtype())?;
     Ok((logits, Saved { shape, dtype, features: saved, dropout, classifier }))
 }

@@ -28,6 +28,7 @@ use crate::layers::{Block, Gradients, Head, Pass, Separable, Statistics, Stem};
 use crate::network::Network;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CudaStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use parameters::Forward;
 use std::sync::{Mutex, PoisonError};
 
 const NAME: &str = "network";
@@ -47,7 +48,8 @@ pub(crate) fn forward(
     let (logits, saved) = if pass.statistics == Statistics::Running {
         (network.layer_by_layer(&images, &constants)?, None)
     } else {
-        let (logits, saved) = run(images, network, &constants)?;
+        let (logits, saved) =
+            run(&images, network, &Forward::new(network, images.dtype(), &constants)?)?;
         (logits, Some(saved))
     };
     let op = Tensorwise {
@@ -128,16 +130,16 @@ impl CustomOp2 for Tensorwise {
 }
 
 /// Logits, and what the backward pass needs.
-fn run(images: Tensor, network: &Network<'_>, pass: &Pass) -> Result<(Tensor, Saved)> {
+fn run(images: &Tensor, network: &Network<'_>, run: &Forward<'_>) -> Result<(Tensor, Saved)> {
     let stem = (&network.stem.conv_stem, &network.stem.bn1);
-    let (mut x, stem) = convolution::forward(stem, &images, pass)?;
+    let (mut x, stem) = convolution::forward(stem, images, run)?;
     let mut blocks = Vec::with_capacity(network.blocks.len());
     for (index, block) in network.blocks.iter().enumerate() {
-        let (out, saved) = forward_block(block, x, index, pass)?;
+        let (out, saved) = forward_block(block, x, index, run)?;
         blocks.push(saved);
         x = out;
     }
-    let (logits, head) = head::forward(network.head, x, pass)?;
+    let (logits, head) = head::forward(network.head, x, run)?;
     Ok((logits, Saved { stem, blocks, head }))
 }
 
@@ -145,17 +147,17 @@ fn forward_block(
     block: &Block,
     x: Tensor,
     index: usize,
-    pass: &Pass,
+    run: &Forward<'_>,
 ) -> Result<(Tensor, SavedBlock)> {
     let layers = match block {
         Block::Convolution(block) => {
-            let (out, saved) = convolution::forward((&block.conv, &block.bn1), &x, pass)?;
+            let (out, saved) = convolution::forward((&block.conv, &block.bn1), &x, run)?;
             return Ok((out, SavedBlock::Convolution(Box::new(saved))));
         }
         Block::DepthwiseSeparable(block) => Separable::from(block),
         Block::InvertedResidual(block) => Separable::from(block),
     };
-    let (out, saved) = separable::forward(&layers, x, index, pass)?;
+    let (out, saved) = separable::forward(&layers, x, index, run)?;
     Ok((out, SavedBlock::Separable(Box::new(saved))))
 }
 
@@ -178,6 +180,8 @@ impl Tensorwise {
             };
         }
         let stem = (&self.stem.conv_stem, &self.stem.bn1);
-        convolution::backward_of_first(stem, saved.stem, g, pass, sink)
+        convolution::backward_of_first(stem, saved.stem, g, pass, sink)?;
+        // Those of weights that were rounded are in the activations' dtype.
+        sink.convert(self.stem.conv_stem.weight.dtype())
     }
 }

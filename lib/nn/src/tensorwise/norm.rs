@@ -12,10 +12,16 @@ pub(super) struct Saved {
     seen: Seen,
 }
 
-/// The norm and activation of `x`, and what the backward pass needs. Running statistics move as the pass says.
-pub(super) fn forward(bn: &BatchNorm, x: Tensor, pass: &Pass) -> Result<(Tensor, Saved)> {
+/// The norm and activation of `x`, with a residual added if there is one, and what the backward pass needs. Running
+/// statistics move as the pass says.
+pub(super) fn forward(
+    bn: &BatchNorm,
+    x: Tensor,
+    residual: Option<&Tensor>,
+    pass: &Pass,
+) -> Result<(Tensor, Saved)> {
     let (weight, bias) = (bn.weight.as_detached_tensor(), bn.bias.as_detached_tensor());
-    let (y, seen) = bn.of_batch(&x, (&weight, &bias), pass)?;
+    let (y, seen) = bn.of_batch(&x, (&weight, &bias), residual, pass)?;
     Ok((y, Saved { x, seen }))
 }
 

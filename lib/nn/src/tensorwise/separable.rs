@@ -1,6 +1,6 @@
 //! A separable block: expansion (where it has one), depthwise convolution, squeeze-excite, projection, residual.
 
-use super::parameters::give;
+use super::parameters::{Forward, give};
 use super::{convolution, norm, squeeze_excite};
 use crate::layers::{DepthwiseConvolution, Gradients, Pass, Separable, scaled};
 use crate::ops::Window;
@@ -26,12 +26,12 @@ pub(super) fn forward(
     layers: &Separable<'_>,
     input: Tensor,
     index: usize,
-    pass: &Pass,
+    run: &Forward<'_>,
 ) -> Result<(Tensor, Saved)> {
-    let factors = if layers.residual { pass.branch_tensor(index, &input)? } else { None };
+    let factors = if layers.residual { run.pass.branch_tensor(index, &input)? } else { None };
     let (x, expand) = match layers.expand {
         Some(expand) => {
-            let (x, saved) = convolution::forward(expand, &input, pass)?;
+            let (x, saved) = convolution::forward(expand, &input, run)?;
             (x, Some(saved))
         }
         None => (input.clone(), None),
@@ -39,18 +39,18 @@ pub(super) fn forward(
     let (conv, bn) = layers.depthwise;
     let window = conv.window(&x)?;
     let y = depthwise(&x, &conv.weight.as_detached_tensor(), window)?;
-    let (y, norm) = norm::forward(bn, y, pass)?;
+    let (y, norm) = norm::forward(bn, y, None, run.pass)?;
     let (y, squeeze_excite) = match layers.squeeze_excite {
         Some(layer) => {
-            let (y, saved) = squeeze_excite::forward(layer, y)?;
+            let (y, saved) = squeeze_excite::forward(layer, y, run)?;
             (y, Some(saved))
         }
         None => (y, None),
     };
-    let (y, project) = convolution::forward(layers.project, &y, pass)?;
+    let residual = (layers.residual && factors.is_none()).then_some(&input);
+    let (y, project) = convolution::forward_onto(layers.project, &y, residual, run)?;
     let out = match &factors {
-        Some(factors) => (scaled(&y, factors)? + input)?,
-        None if layers.residual => (y + input)?,
+        Some(factors) => (scaled(&y, factors)? + &input)?,
         None => y,
     };
     Ok((out, Saved { expand, x, window, norm, squeeze_excite, project, factors }))

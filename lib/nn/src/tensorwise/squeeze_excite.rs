@@ -1,6 +1,7 @@
 //! The gates of a block (Hu et al., 2018).
 
 use super::dense;
+use super::parameters::Forward;
 use crate::layers::{Gradients, SqueezeExcite};
 use crate::ops::{
     gate::{self, gate},
@@ -19,9 +20,13 @@ pub(super) struct Saved {
 }
 
 /// `x` `[N, H, W, C]` times its gates, and what the backward pass needs.
-pub(super) fn forward(layer: &SqueezeExcite, x: Tensor) -> Result<(Tensor, Saved)> {
-    let (reduced, reduce) = dense::forward(&layer.conv_reduce, global_average(&x)?)?;
-    let (s, expand) = dense::forward(&layer.conv_expand, reduced)?;
+pub(super) fn forward(
+    layer: &SqueezeExcite,
+    x: Tensor,
+    run: &Forward<'_>,
+) -> Result<(Tensor, Saved)> {
+    let (reduced, reduce) = dense::forward(&layer.conv_reduce, global_average(&x)?, run)?;
+    let (s, expand) = dense::forward(&layer.conv_expand, reduced, run)?;
     let y = gate(&x, &s, layer.gate)?;
     Ok((y, Saved { x, reduce, expand, s }))
 }

@@ -107,7 +107,8 @@ impl Retraining<'_> {
             checkpoint.put("ema", ema.tensors().clone());
         }
         if let Some(name) = checkpoint.non_finite()? {
-            return Err(self.non_finite(&format!("{name} is not finite")));
+            let Position { step, epoch, .. } = self.position;
+            return Err(self.non_finite(&format!("{name} is not finite"), (step, epoch)));
         }
         let place = Place { score, ..place_of(&self.position, self.schedule.steps_per_epoch) };
         let retention = self.plan.settings.retention();

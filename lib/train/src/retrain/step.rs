@@ -1,33 +1,53 @@
 //! One step of a retraining.
 
-use super::Retraining;
+use super::{Position, Retraining};
 use crate::TrainError;
 use crate::accumulation::Accumulation;
 use crate::drop_path::draw;
-use crate::non_finite::{Before, Step};
-use crate::optimizer::{clip, gradients, non_finite};
+use crate::incoming::{Incoming, Sent};
+use crate::non_finite::{Before, Step, with_images};
+use crate::optimizer::{clip, gradients};
+use crate::readout::Readout;
 use crate::score::Tally;
 use crate::settings::RetrainSettings;
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
+use cream_data::Batch;
 use cream_data::keyed::{Key, Purpose, chance};
-use cream_data::{Batch, Loader};
 use cream_nn::layers::{DropPath, Statistics};
 use cream_nn::ops::cross_entropy::cross_entropy;
+use cream_nn::transfer::to_device;
 use std::fmt;
 
-/// The mean loss of one step.
-pub(super) struct Loss(f64);
+/// The mean loss of the last step that has been read.
+pub(super) struct Loss(Option<f64>);
 
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "loss {:.3}", self.0)
+        self.0.map_or(Ok(()), |loss| write!(f, "loss {loss:.3}"))
     }
 }
 
-/// What the batches of a step have given so far.
+/// When the numbers of a step are read, for which a device must have come as far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// Before its update: bad ones change nothing.
+    BeforeUpdate,
+    /// When the next step is in the device's queue, which so is never empty. Bad ones are found one update too late, which
+    /// is early enough for a run that ends there: nothing is written with numbers unread.
+    OneStepLater,
+}
+
+/// A batch of a step whose numbers have not been read.
+pub(super) struct Unread {
+    step: u64,
+    epoch: usize,
+    batch: Batch,
+    readout: Readout,
+}
+
+/// What the batches of a step have said.
 #[derive(Default)]
-struct Learned {
-    gradients: Accumulation,
+struct Said {
     /// Sum of the batches' mean losses.
     loss: f64,
     tally: Tally,
@@ -35,15 +55,25 @@ struct Learned {
 
 impl Retraining<'_> {
     /// Trains on the next global batch.
-    pub(super) fn step(&mut self, batches: &mut Loader) -> Result<Step<Loss>, TrainError> {
+    pub(super) fn step(&mut self, batches: &mut Incoming) -> Result<Step<Loss>, TrainError> {
         let RetrainSettings { accumulate, skip_nonfinite, .. } = self.plan.settings;
         let running = self.network.weights().buffers.values();
-        let before = Before::step(running, self.skipped < skip_nonfinite)?;
-        let mut learned = Learned::default();
+        let tolerant = self.skipped < skip_nonfinite;
+        let before = Before::step(running, tolerant)?;
+        let reading = if tolerant { Reading::BeforeUpdate } else { self.reading };
+        let (mut gradients, mut said) = (Accumulation::default(), Said::default());
+        let mut unread = Vec::new();
         for number in 0..accumulate {
-            let batch = next(batches)?;
-            if let Err(problem) = self.learn(&batch, number, &mut learned) {
-                let skipped = before.settle(Err(problem), (self.folder, self.data), &batch)?;
+            let sent = next(batches)?;
+            let learned = self.learn(sent, number, &mut gradients)?;
+            batches.look_ahead();
+            if reading == Reading::OneStepLater {
+                unread.push(learned);
+                continue;
+            }
+            let (batch, outcome) = self.read(learned, &mut said);
+            if outcome.is_err() {
+                let skipped = before.settle(outcome, (self.folder, self.data), &batch)?;
                 // Nothing of this step counts: its other batches are passed over with it.
                 (number + 1..accumulate).try_for_each(|_| next(batches).map(drop))?;
                 self.skipped += 1;
@@ -52,11 +82,15 @@ impl Retraining<'_> {
                 return Ok(skipped);
             }
         }
-        let loss = learned.loss / accumulate as f64;
-        self.position.loss += loss;
-        self.position.tally.merge(learned.tally);
-        self.update(learned.gradients)?;
+        self.update(gradients)?;
         self.advance();
+        let loss = match reading {
+            Reading::BeforeUpdate => Some(self.count(said)),
+            Reading::OneStepLater => {
+                let earlier = std::mem::replace(&mut self.unread, unread);
+                self.read_all(earlier)?
+            }
+        };
         Ok(Step::Taken(Loss(loss)))
     }
 
@@ -66,8 +100,13 @@ impl Retraining<'_> {
     }
 
     /// Forward and backward pass of batch `number` of the step.
-    fn learn(&self, batch: &Batch, number: usize, learned: &mut Learned) -> Result<(), TrainError> {
-        let images = self.feed.images(batch)?;
+    fn learn(
+        &self,
+        sent: Sent,
+        number: usize,
+        sum: &mut Accumulation,
+    ) -> Result<Unread, TrainError> {
+        let (images, batch) = (self.feed.images_of(&sent)?, &sent.batch);
         let target = self.feed.targets(batch, self.plan.settings.label_smoothing)?;
         let pass = self.network.pass(Statistics::Update).with_gradients();
         let pass = pass.with_dropout(self.dropout(batch.len(), number)?);
@@ -75,26 +114,60 @@ impl Retraining<'_> {
         let logits = self.network.forward(&images, &pass)?;
         let loss = match &self.teacher {
             None => cross_entropy(&logits, &target)?,
-            Some(teacher) => teacher.loss(&logits, &target, (batch, &images))?,
+            Some(teacher) => teacher.loss(&logits, &target, (&sent, &images))?,
         };
         let parameters = self.network.weights().parameters.iter();
         let parameters = parameters.map(|(name, var)| (name.as_str(), var));
         let gradients = gradients(&mut pass.backward(&loss)?, parameters)?;
-        // Only now, as it waits for the device to have come this far.
-        let value = loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
-        if !value.is_finite() {
-            return Err(self.non_finite(&format!("the loss is {value}")));
+        let readout = Readout::begin(&loss, &gradients, &logits)?;
+        sum.add(&gradients)?;
+        let Position { step, epoch, .. } = self.position;
+        Ok(Unread { step, epoch, batch: sent.batch, readout })
+    }
+
+    /// Waits for a batch's numbers and counts them, unless they are not finite.
+    fn read(&self, unread: Unread, said: &mut Said) -> (Batch, Result<Loss, TrainError>) {
+        let Unread { step, epoch, batch, readout } = unread;
+        let read = || {
+            let numbers = readout.wait()?;
+            let names = self.network.weights().parameters.keys().map(String::as_str);
+            if let Some(problem) = numbers.problem(names) {
+                return Err(self.non_finite(&problem, (step, epoch)));
+            }
+            said.loss += numbers.loss;
+            said.tally.add(&numbers.logits, &batch.labels)?;
+            Ok(Loss(Some(numbers.loss)))
+        };
+        let outcome = read();
+        (batch, outcome)
+    }
+
+    /// Takes what a step's batches have said into the epoch's sums; returns the step's loss.
+    fn count(&mut self, said: Said) -> f64 {
+        let loss = said.loss / self.plan.settings.accumulate as f64;
+        self.position.loss += loss;
+        self.position.tally.merge(said.tally);
+        loss
+    }
+
+    /// Reads the numbers of the last step, if they have not been read: before anything is made of the epoch's sums or
+    /// written.
+    pub(super) fn read_up(&mut self) -> Result<(), TrainError> {
+        let unread = std::mem::take(&mut self.unread);
+        self.read_all(unread).map(drop)
+    }
+
+    /// The loss of a step of which nothing has been read; `None` where there is none.
+    fn read_all(&mut self, unread: Vec<Unread>) -> Result<Option<f64>, TrainError> {
+        if unread.is_empty() {
+            return Ok(None);
         }
-        if let Some(name) = non_finite(&gradients)? {
-            return Err(self.non_finite(&format!("the gradient of {name} is not finite")));
+        let mut said = Said::default();
+        for unread in unread {
+            let (batch, outcome) = self.read(unread, &mut said);
+            with_images(outcome, (self.folder, self.data), &batch)?;
         }
-        // Loss and logits hold the graph, and the graph every activation: none is needed any more.
-        let answers = logits.detach();
-        drop((loss, logits));
-        learned.loss += value;
-        learned.tally.add(&answers, &batch.labels)?;
-        learned.gradients.add(&gradients)?;
-        Ok(())
+        Ok(Some(self.count(said)))
     }
 
     /// Moves the weights, and their average.
@@ -124,7 +197,7 @@ impl Retraining<'_> {
         let kept = (1.0 / (1.0 - rate)) as f32;
         let factor = |_| if chance(&mut rng, rate) { 0.0 } else { kept };
         let factors: Vec<f32> = (0..images * features).map(factor).collect();
-        Ok(Some(Tensor::from_vec(factors, (images, features), &self.plan.device)?))
+        Ok(Some(to_device(factors, (images, features), &self.plan.device)?))
     }
 
     /// Stochastic depth of batch `number` of this step.
@@ -137,9 +210,9 @@ impl Retraining<'_> {
 }
 
 /// The next batch of an epoch that has one.
-fn next(batches: &mut Loader) -> Result<Batch, TrainError> {
+fn next(batches: &mut Incoming) -> Result<Sent, TrainError> {
     match batches.next() {
-        Some(batch) => Ok(batch?),
+        Some(sent) => sent,
         None => Err(TrainError::Setting("the epoch has fewer batches than steps".to_owned())),
     }
 }

@@ -1,12 +1,13 @@
 //! What a step changes that is not to count.
 
 use super::Retraining;
+use super::step::Reading;
 use crate::non_finite::Step;
 use crate::report::Silent;
 use crate::run_folder::{Resume, RunFolder};
 use crate::tiny;
 use candle_core::Tensor;
-use cream_data::{Loader, ShardSet};
+use cream_data::ShardSet;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -71,7 +72,7 @@ fn one_bad_batch_takes_its_step_with_it() {
     assert!(matches!(run.step(batches).unwrap(), Step::Skipped(_)));
     assert!(everything(&run) == before);
     assert_eq!(
-        (Loader::position(batches), run.position.step, run.position.tally.images),
+        (batches.loader().position(), run.position.step, run.position.tally.images),
         (3, 1, 0)
     );
     let listed = std::fs::read_to_string(dir.path().join("run/non-finite-step-000000000.csv"));
@@ -79,9 +80,45 @@ fn one_bad_batch_takes_its_step_with_it() {
     run.feed.spoiled = None;
     assert!(matches!(run.step(batches).unwrap(), Step::Taken(_)));
     assert_eq!(
-        (Loader::position(batches), run.position.step, run.position.tally.images),
+        (batches.loader().position(), run.position.step, run.position.tally.images),
         (6, 2, 12)
     );
     // An epoch that is taken up again goes on with the next step's first batch.
-    assert_eq!(Loader::position(&run.training_batches().unwrap()), 6);
+    assert_eq!(run.training_batches().unwrap().loader().position(), 6);
+}
+
+/// Read one step later, as on a device that is never waited for, numbers are the same; those that are not finite are
+/// found one step later, and name the step that they are of.
+#[test]
+fn numbers_may_be_read_one_step_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let shards = dir.path().join("data");
+    tiny::write_shards(&shards);
+    let data = Arc::new(ShardSet::open(&shards).unwrap());
+    let mut settings = tiny::retrain_settings();
+    (settings.batch, settings.accumulate) = (4, 2);
+    let plan = tiny::retrain_plan(settings);
+    let run_with = |reading, spoiled| {
+        let folder = RunFolder::open(dir.path().join("run"), &Resume::Auto).unwrap();
+        let resume = Resume::Never;
+        let mut run = Retraining::start(&plan, &data, &folder, &resume, &mut Silent).unwrap();
+        run.reading = reading;
+        let mut batches = run.training_batches().unwrap();
+        let steps = 4;
+        for step in 0..steps {
+            let losses = run.position.loss;
+            run.step(&mut batches).unwrap();
+            let counted = run.position.loss > losses;
+            assert_eq!(counted, step > 0 || reading == Reading::BeforeUpdate, "step {step}");
+        }
+        run.feed.spoiled = spoiled;
+        let outcome = run.step(&mut batches).and_then(|_| run.read_up());
+        (everything(&run), run.position, outcome.map_err(|error| error.to_string()))
+    };
+    let at_once = run_with(Reading::BeforeUpdate, None);
+    let later = run_with(Reading::OneStepLater, None);
+    assert!(at_once == later && later.2.is_ok());
+    let error = run_with(Reading::OneStepLater, Some(0)).2.unwrap_err();
+    assert!(error.contains("at step 4 (epoch 1,"), "{error}");
+    assert!(dir.path().join("run/non-finite-step-000000004.csv").exists());
 }

@@ -2,15 +2,16 @@
 
 use super::{Position, Search};
 use crate::TrainError;
+use crate::incoming::Sent;
 use crate::matching::{Choice, MatchingBatch, Probe};
 use crate::non_finite::{Before, Step};
-use crate::optimizer::{gradients, non_finite};
+use crate::optimizer::gradients;
+use crate::readout::Readout;
 use crate::score::Tally;
 use crate::settings::{PickMethod, SearchSettings};
 use crate::targets::{distilled, softmax};
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use cream_arch::{Candidate, Path};
-use cream_data::Batch;
 use cream_data::keyed::{Key, Purpose};
 use cream_nn::layers::Statistics;
 use cream_nn::ops::cross_entropy::cross_entropy;
@@ -35,8 +36,13 @@ struct Teaching {
 }
 
 impl Search<'_> {
-    /// Draws a path and trains it on the batch.
-    pub(super) fn step(&mut self, batch: &Batch) -> Result<Step<BatchScore>, TrainError> {
+    /// Draws a path and trains it on the batch. `meanwhile` is called when the device has its work and is not waited for
+    /// yet.
+    pub(super) fn step(
+        &mut self,
+        sent: &Sent,
+        meanwhile: impl FnOnce(),
+    ) -> Result<Step<BatchScore>, TrainError> {
         let SearchSettings { seed, skip_nonfinite, .. } = self.plan.settings;
         let step = self.position.step;
         let path = self.sampler.sample(&mut Key::new(seed, Purpose::Path).rng(&[step, 0]));
@@ -44,8 +50,8 @@ impl Search<'_> {
         let moved = running.into_iter().map(|(_, var)| var);
         let moved = moved.chain(self.matching.weights().parameters.values());
         let before = Before::step(moved, self.skipped < skip_nonfinite)?;
-        let outcome = self.train(path, batch);
-        let outcome = before.settle(outcome, (self.folder, self.data), batch)?;
+        let outcome = self.train(path, sent, meanwhile);
+        let outcome = before.settle(outcome, (self.folder, self.data), &sent.batch)?;
         if let Step::Skipped(_) = outcome {
             self.skipped += 1;
             self.position.skipped += 1;
@@ -56,12 +62,17 @@ impl Search<'_> {
     }
 
     /// Finds the path a teacher, trains it on the batch and offers it to the board.
-    fn train(&mut self, path: Path, batch: &Batch) -> Result<BatchScore, TrainError> {
+    fn train(
+        &mut self,
+        path: Path,
+        sent: &Sent,
+        meanwhile: impl FnOnce(),
+    ) -> Result<BatchScore, TrainError> {
         let settings = &self.plan.settings;
         let step = self.position.step;
         let rate = self.schedule.rate(step);
-        let images = self.feed.images(batch)?;
-        let hard = self.feed.targets(batch, settings.label_smoothing)?;
+        let images = self.feed.images_of(sent)?;
+        let hard = self.feed.targets(&sent.batch, settings.label_smoothing)?;
         let open = self.position.epoch >= settings.warmup_epochs;
         let teaching = if open { self.find_teacher(&path, &images, &hard, rate)? } else { None };
         let target = match &teaching {
@@ -77,15 +88,11 @@ impl Search<'_> {
         let loss = cross_entropy(&logits, &target)?;
         let parameters = self.supernet.path_parameters(&path)?;
         let gradients = gradients(&mut pass.backward(&loss)?, parameters)?;
+        let readout = Readout::begin(&loss, &gradients, &logits)?;
+        meanwhile();
         // Only now, as it waits for the device to have come this far.
-        let loss_value = loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
-        if !loss_value.is_finite() {
-            return Err(
-                self.non_finite(&format!("the loss is {loss_value}"), format!("path {path}"))
-            );
-        }
-        if let Some(name) = non_finite(&gradients)? {
-            let problem = format!("the gradient of {name} is not finite");
+        let numbers = readout.wait()?;
+        if let Some(problem) = numbers.problem(gradients.iter().map(|g| g.name)) {
             return Err(self.non_finite(&problem, format!("path {path}")));
         }
         // Loss and logits hold the graph, and the graph every activation: none is needed any more.
@@ -93,15 +100,15 @@ impl Search<'_> {
         drop((loss, logits));
         self.optimizer.step(&gradients, rate)?;
         let mut tally = Tally::default();
-        tally.add(&answers, &batch.labels)?;
+        tally.add(&numbers.logits, &sent.batch.labels)?;
         if open {
             self.offer(path, &images, &answers, tally.top1())?;
         }
         let position = &mut self.position;
-        position.loss += loss_value;
+        position.loss += numbers.loss;
         position.correct += tally.top1 as f64;
         position.images += tally.images;
-        Ok(BatchScore { loss: loss_value, top1: tally.top1() })
+        Ok(BatchScore { loss: numbers.loss, top1: tally.top1() })
     }
 
     /// The teacher of `path`; `None` while the board is empty, and where nobody teaches. Every `meta-interval` steps after the warm-up the

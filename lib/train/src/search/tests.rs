@@ -1,6 +1,7 @@
 //! What one step changes, and what it must not.
 
 use super::Search;
+use crate::incoming::Sent;
 use crate::non_finite::Step;
 use crate::report::Silent;
 use crate::run_folder::{Resume, RunFolder};
@@ -9,8 +10,8 @@ use crate::sitting::Reason;
 use crate::tiny;
 use candle_core::{DType, Tensor};
 use cream_arch::Path;
+use cream_data::ShardSet;
 use cream_data::keyed::{Key, Purpose};
-use cream_data::{Batch, ShardSet};
 use cream_nn::layers::Statistics;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -40,7 +41,7 @@ fn names_on(search: &Search, path: &Path) -> BTreeSet<String> {
 }
 
 /// Runs the first epoch, without a board, and half of the second, and hands over the search and the next batch.
-fn with_search(check: impl FnOnce(&mut Search, &Batch)) {
+fn with_search(check: impl FnOnce(&mut Search, &Sent)) {
     let dir = tempfile::tempdir().unwrap();
     let shards = dir.path().join("data");
     tiny::write_shards(&shards);
@@ -48,14 +49,14 @@ fn with_search(check: impl FnOnce(&mut Search, &Batch)) {
     let plan = tiny::search_plan(tiny::search_settings());
     let folder = RunFolder::open(dir.path().join("run"), &Resume::Auto).unwrap();
     let mut search = Search::start(&plan, &data, &folder, &Resume::Never, &mut Silent).unwrap();
-    for batch in search.training_batches().unwrap() {
-        search.step(&batch.unwrap()).unwrap();
+    for sent in search.training_batches().unwrap() {
+        search.step(&sent.unwrap(), || ()).unwrap();
     }
     assert!(search.prioritized.board().entries.is_empty(), "closed during the warm-up");
     search.end_epoch().unwrap();
     let mut batches = search.training_batches().unwrap();
-    for batch in batches.by_ref().take(2) {
-        search.step(&batch.unwrap()).unwrap();
+    for sent in batches.by_ref().take(2) {
+        search.step(&sent.unwrap(), || ()).unwrap();
     }
     assert!(!search.prioritized.board().entries.is_empty());
     check(&mut search, &batches.next().unwrap().unwrap());
@@ -65,7 +66,7 @@ fn with_search(check: impl FnOnce(&mut Search, &Batch)) {
 /// running statistics move once, by the student's batch.
 #[test]
 fn a_distilled_step_changes_its_path_only() {
-    with_search(|search, batch| {
+    with_search(|search, sent| {
         let step = search.position.step;
         let seed = search.plan.settings.seed;
         let path = search.sampler.sample(&mut Key::new(seed, Purpose::Path).rng(&[step, 0]));
@@ -74,11 +75,11 @@ fn a_distilled_step_changes_its_path_only() {
         let matching_before = search.matching.weights().snapshot().unwrap();
         // The student's forward pass by hand, and back.
         let pass = search.supernet.pass(Statistics::Update);
-        search.supernet.forward(&search.feed.images(batch).unwrap(), &path, &pass).unwrap();
+        search.supernet.forward(&search.feed.images_of(sent).unwrap(), &path, &pass).unwrap();
         let by_hand = search.supernet.weights().snapshot().unwrap();
         search.supernet.weights().load(&before, |_| false).unwrap();
 
-        search.step(batch).unwrap();
+        search.step(sent, || ()).unwrap();
 
         let after = search.supernet.weights().snapshot().unwrap();
         let on_path = names_on(search, &path);
@@ -103,14 +104,14 @@ fn a_distilled_step_changes_its_path_only() {
 
 #[test]
 fn a_probe_is_the_start_of_its_batch_and_what_the_path_said_of_it() {
-    with_search(|search, batch| {
-        search.step(batch).unwrap();
+    with_search(|search, sent| {
+        search.step(sent, || ()).unwrap();
         let step = search.position.step - 1;
         let entries = &search.prioritized.board().entries;
         let index = entries.iter().position(|e| e.step == step).unwrap();
         let probe = search.prioritized.probes()[index];
         let slice = search.plan.settings.slice;
-        let images = search.feed.images(batch).unwrap().narrow(0, 0, slice).unwrap();
+        let images = search.feed.images_of(sent).unwrap().narrow(0, 0, slice).unwrap();
         assert_eq!(values(&probe.images), values(&images.contiguous().unwrap()));
         assert_eq!(probe.images.storage_and_layout().1.start_offset(), 0);
         let sums = probe.soft_labels.to_dtype(DType::F64).unwrap().sum(1).unwrap();
@@ -122,14 +123,14 @@ fn a_probe_is_the_start_of_its_batch_and_what_the_path_said_of_it() {
 /// network, which is updated on other images of the batch first; the next step is taken.
 #[test]
 fn a_tolerated_step_changes_nothing() {
-    with_search(|search, batch| {
+    with_search(|search, sent| {
         let before = search.supernet.weights().snapshot().unwrap();
         let (momentum_before, matching) =
             (momentum(search), search.matching.weights().snapshot().unwrap());
         let entries = search.prioritized.board().entries.len();
         let (step, loss) = (search.position.step, search.position.loss);
         search.feed.spoiled = Some(0);
-        assert!(search.step(batch).is_err(), "none is tolerated");
+        assert!(search.step(sent, || ()).is_err(), "none is tolerated");
         // As for a run that has been given --skip-nonfinite 1.
         search.supernet.weights().load(&before, |_| false).unwrap();
         let touched = search.matching.weights().snapshot().unwrap();
@@ -138,17 +139,17 @@ fn a_tolerated_step_changes_nothing() {
         let mut plan = search.plan.clone();
         plan.settings.skip_nonfinite = 1;
         search.plan = Box::leak(Box::new(plan));
-        assert!(matches!(search.step(batch).unwrap(), Step::Skipped(_)));
+        assert!(matches!(search.step(sent, || ()).unwrap(), Step::Skipped(_)));
         assert!(changed(&before, &search.supernet.weights().snapshot().unwrap()).is_empty());
         assert!(changed(&momentum_before, &momentum(search)).is_empty());
         assert!(changed(&matching, &search.matching.weights().snapshot().unwrap()).is_empty());
         assert_eq!(search.prioritized.board().entries.len(), entries);
         assert_eq!((search.position.step, search.position.loss), (step + 1, loss));
         assert_eq!((search.skipped, search.position.skipped), (1, 1));
-        assert!(search.step(batch).is_err(), "no more than one is tolerated");
+        assert!(search.step(sent, || ()).is_err(), "no more than one is tolerated");
         search.supernet.weights().load(&before, |_| false).unwrap();
         search.feed.spoiled = None;
-        assert!(matches!(search.step(batch).unwrap(), Step::Taken(_)));
+        assert!(matches!(search.step(sent, || ()).unwrap(), Step::Taken(_)));
     });
 }
 
@@ -192,8 +193,8 @@ fn finished(settings: SearchSettings) -> (Tensors, Vec<Path>) {
     let folder = RunFolder::open(dir.path().join("run"), &Resume::Auto).unwrap();
     let mut search = Search::start(&plan, &data, &folder, &Resume::Never, &mut Silent).unwrap();
     for _ in 0..plan.settings.epochs {
-        for batch in search.training_batches().unwrap() {
-            search.step(&batch.unwrap()).unwrap();
+        for sent in search.training_batches().unwrap() {
+            search.step(&sent.unwrap(), || ()).unwrap();
         }
         search.end_epoch().unwrap();
     }

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::TrainError;
 use crate::optimizer::{Kind, Rule};
+use crate::precision::Precision;
 use crate::run_folder::Retention;
 use crate::schedule::{Schedule, Shape};
 use cream_data::mix::Mixing;
@@ -87,6 +88,8 @@ pub struct RetrainSettings {
     pub workers: usize,
     /// `auto`, `cpu` or `cuda[:N]`.
     pub device: String,
+    /// Of activations and products: `f32`; on a CUDA device also `tf32` or `bf16`.
+    pub precision: Precision,
     /// Augmentation.
     #[serde(flatten)]
     pub augmentation: Augmentation,
@@ -131,6 +134,7 @@ impl Default for RetrainSettings {
             threads: None,
             workers: 1,
             device: "auto".to_owned(),
+            precision: Precision::F32,
             augmentation: Augmentation {
                 augment: Augment::Full,
                 colour_jitter: 0.0,

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::TrainError;
 use crate::optimizer::{Kind, Rule};
+use crate::precision::Precision;
 use crate::run_folder::Retention;
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +100,8 @@ pub struct SearchSettings {
     pub workers: usize,
     /// `auto`, `cpu` or `cuda[:N]`.
     pub device: String,
+    /// Of activations and products: `f32`; on a CUDA device also `tf32` or `bf16`.
+    pub precision: Precision,
     /// Augmentation.
     #[serde(flatten)]
     pub augmentation: Augmentation,
@@ -134,6 +137,7 @@ impl Default for SearchSettings {
             threads: None,
             workers: 1,
             device: "auto".to_owned(),
+            precision: Precision::F32,
             augmentation: Augmentation::default(),
         }
     }

@@ -4,11 +4,11 @@
 
 use std::path::Path;
 
-use candle_core::Device;
 use cream_arch::{Architecture, ChoiceCosts, EvaluationTransform, FlopsInterval, Shape, Space};
 use cream_data::shards::index::Classes;
 use cream_data::shards::writer::{SplitWriter, mark_search_validation, write_index};
 use cream_data::{ImageKind, Split};
+use cream_train::device::open;
 use cream_train::optimizer::Kind;
 use cream_train::retrain::RetrainPlan;
 use cream_train::search::SearchPlan;
@@ -116,6 +116,7 @@ pub fn search_settings() -> SearchSettings {
         learning_rate: Some(0.05),
         recalibration_batches: 2,
         checkpoint_steps: 3,
+        device: "cpu".to_owned(),
         augmentation: augmentation(),
         ..SearchSettings::default()
     }
@@ -125,7 +126,8 @@ pub fn search_plan(settings: SearchSettings) -> SearchPlan {
     let depths = settings.depths.clone().unwrap_or(DEPTHS.to_vec());
     let min_depths = settings.min_depths.clone().unwrap_or(depths.clone());
     let shape = Shape { image_size: SIZE, depths, min_depths };
-    SearchPlan { settings, space: space(), shape, interval: interval(), device: Device::Cpu }
+    let device = open(&settings.device, settings.precision).unwrap();
+    SearchPlan { settings, space: space(), shape, interval: interval(), device }
 }
 
 /// Two epochs and one of cool-down, of six steps, with an average and everything that is drawn at random.
@@ -140,6 +142,7 @@ pub fn retrain_settings() -> RetrainSettings {
         ema_decay: 0.9,
         clip_gradient: 5.0,
         checkpoint_steps: 4,
+        device: "cpu".to_owned(),
         augmentation: augmentation(),
         ..RetrainSettings::default()
     }
@@ -147,5 +150,6 @@ pub fn retrain_settings() -> RetrainSettings {
 
 pub fn retrain_plan(settings: RetrainSettings) -> RetrainPlan {
     let architecture = architecture(PATH);
-    RetrainPlan { settings, architecture, init: None, teacher: None, device: Device::Cpu }
+    let device = open(&settings.device, settings.precision).unwrap();
+    RetrainPlan { settings, architecture, init: None, teacher: None, device }
 }

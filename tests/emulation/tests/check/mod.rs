@@ -1,4 +1,4 @@
-//! What the operators' tests share: numbers, the CPU's results in float64, comparison, and the grids of the launchers.
+//! What the operators' tests share: numbers, the CPU's results in float64, and comparison.
 //!
 //! Tolerances are from the unit roundoff u: of what the kernel stores, once for each number, and of the float arithmetic
 //! before, 2^-24 for each rounding in the longest chain of dependent ones, relative to the largest number.
@@ -8,6 +8,7 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 use cream_arch::{Activation, Padding};
 use cream_emulation::{Element, Fault, Field, Launch};
 use cream_nn::ops::Window;
+use cream_nn::ops::grid::{Grid, THREADS};
 use half::bf16;
 
 pub const ACTIVATIONS: [Activation; 5] =
@@ -162,42 +163,11 @@ pub fn launch<'a, T: Number>(name: &str) -> Launch<'a> {
     Launch::new(&format!("{name}_{}", T::SUFFIX))
 }
 
-/// Runs a launch that must do nothing wrong. The grids are those of the launchers beside the kernels.
-pub fn run(launch: Launch<'_>, (blocks, threads): Grid) {
-    if let Err(Fault(text)) = launch.over(blocks, threads) {
+/// Runs a launch that must do nothing wrong, on one of the grids that the operators launch their kernels with.
+pub fn run(launch: Launch<'_>, grid: Grid) {
+    if let Err(Fault(text)) = launch.over([grid.across, grid.down, 1], [THREADS, 1, 1]) {
         panic!("{text}");
     }
-}
-
-/// Blocks, and threads of each.
-pub type Grid = ([usize; 3], [usize; 3]);
-
-const LANES: usize = 32;
-const LINES: usize = 8;
-
-/// So many threads in a row, 256 to a block.
-pub fn of_threads(threads: usize) -> Grid {
-    ([threads.div_ceil(256), 1, 1], [256, 1, 1])
-}
-
-/// Blocks of 32 channels across, and so many down.
-pub fn of_columns(channels: usize, down: usize) -> Grid {
-    ([channels.div_ceil(LANES), down, 1], [LANES, LINES, 1])
-}
-
-/// Blocks of 32 channels down, and of 8 pixels across.
-pub fn of_pixels(pixels: usize, channels: usize) -> Grid {
-    ([pixels.div_ceil(LINES), channels.div_ceil(LANES), 1], [LANES, LINES, 1])
-}
-
-/// Blocks for many tensors, the longest of which has so many elements.
-pub fn of_many(count: usize, longest: usize) -> Grid {
-    ([longest.div_ceil(8 * 256).clamp(1, 128), count, 1], [256, 1, 1])
-}
-
-/// Pieces that rows are cut into.
-pub fn pieces(rows: usize, channels: usize, blocks: usize) -> usize {
-    (blocks / channels.div_ceil(LANES)).min(rows.div_ceil(4 * LINES)).clamp(1, 65_535)
 }
 
 /// Every kernel, stride and padding, of odd sizes and of images that are smaller than the window.

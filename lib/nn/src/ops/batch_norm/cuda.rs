@@ -2,18 +2,15 @@
 
 use super::{BatchNorm, NAME, Seen, too_few_rows};
 use crate::ops::cuda::{
-    CudaElement, Grid, Kernels, Launch, activation_number, dispatch_cuda, dtype_of, kernels,
-    pieces, room, tensor, tensor_of, view, with_storages,
+    CudaElement, Kernels, Launch, activation_number, dispatch_cuda, dtype_of, kernels, room,
+    tensor, tensor_of, view, with_storages,
 };
+use crate::ops::grid::{Grid, passes, sums};
 use candle_core::{CudaDevice, CudaStorage, Layout, Result, Shape, Tensor};
 use cream_arch::Activation;
 use cudarc::driver::{CudaSlice, CudaView};
 
 static KERNELS: Kernels = kernels!("batch_norm");
-
-/// Blocks that sums over rows are spread over, and passes that only read and write.
-const SUMS: usize = 1024;
-const PASSES: usize = 4096;
 
 /// A storage with its layout.
 type Placed<'a> = (&'a CudaStorage, &'a Layout);
@@ -82,7 +79,12 @@ pub(super) fn forward(
     let [mean, variance] = [mean, variance].map(|vector| tensor_of(vector, device, c));
     let y = with_storages([&mean, &variance], NAME, |[mean, variance]| {
         let norm = Norm::of([mean, variance, weight, bias], op.epsilon, op.activation)?;
-        normalised(x, &norm)
+        match &op.residual {
+            Some(residual) => {
+                with_storages([residual], NAME, |[residual]| normalised(x, &norm, Some(residual)))
+            }
+            None => normalised(x, &norm, None),
+        }
     })?;
     // A second pass through one operation would be on the same batch.
     _ = op.seen.set(Seen::Device { mean, variance });
@@ -99,19 +101,32 @@ pub(super) fn given(
     let tensors = [x, mean, variance, weight, bias];
     with_storages(tensors, NAME, |[xs, mean, variance, weight, bias]| {
         let norm = Norm::of([mean, variance, weight, bias], epsilon, activation)?;
-        Ok(tensor(normalised(xs, &norm)?, x.shape()))
+        Ok(tensor(normalised(xs, &norm, None)?, x.shape()))
     })
 }
 
-fn normalised((x, layout): Placed<'_>, norm: &Norm<'_>) -> Result<CudaStorage> {
+fn normalised(
+    (x, layout): Placed<'_>,
+    norm: &Norm<'_>,
+    residual: Option<Placed<'_>>,
+) -> Result<CudaStorage> {
     let (rows, c) = rows_and_channels(layout)?;
     let device = &x.device;
     dispatch_cuda!(dtype_of(x), NAME, T => {
         let (x, mut y) = (view::<T>(x, layout, NAME)?, room::<T>(device, rows * c)?);
+        let residual = match residual {
+            Some((residual, layout)) => Some(view::<T>(residual, layout, NAME)?),
+            None => None,
+        };
         let launch = Launch::new::<T>(device, &KERNELS, "batch_norm_forward").input(&x);
-        let launch = norm.constants(norm.vectors(launch).output(&mut y), (rows, c))?;
+        let launch = norm.vectors(launch);
+        let launch = match &residual {
+            Some(residual) => launch.input(residual),
+            None => launch.none(),
+        };
+        let launch = norm.constants(launch.output(&mut y), (rows, c))?;
         // SAFETY: the arguments of batch_norm_forward, whose blocks share out all rows.
-        unsafe { launch.over(Grid::of_columns(c, pieces(rows, c, PASSES)))? };
+        unsafe { launch.over(Grid::of_columns::<T>(c, passes::<T>(rows, c)))? };
         Ok(CudaStorage::wrap_cuda_slice(y, device.clone()))
     })
 }
@@ -119,16 +134,17 @@ fn normalised((x, layout): Placed<'_>, norm: &Norm<'_>) -> Result<CudaStorage> {
 /// How many pieces there are, and their moments.
 fn moments((x, layout): Placed<'_>) -> Result<(usize, CudaSlice<f32>)> {
     let (rows, c) = rows_and_channels(layout)?;
-    let (device, pieces) = (&x.device, pieces(rows, c, SUMS));
-    let mut partial = room::<f32>(device, 2 * pieces * c)?;
+    let device = &x.device;
     dispatch_cuda!(dtype_of(x), NAME, T => {
+        let pieces = sums::<T>(rows, c);
+        let mut partial = room::<f32>(device, 2 * pieces * c)?;
         let x = view::<T>(x, layout, NAME)?;
         let launch = Launch::new::<T>(device, &KERNELS, "batch_norm_moments");
         let launch = launch.input(&x).output(&mut partial).count(rows)?.count(c)?;
         // SAFETY: the arguments of batch_norm_moments, and a column of blocks for every piece.
-        unsafe { launch.over(Grid::of_columns(c, pieces))? };
-    });
-    Ok((pieces, partial))
+        unsafe { launch.over(Grid::of_columns::<T>(c, pieces))? };
+        Ok((pieces, partial))
+    })
 }
 
 /// Mean and biased variance from the moments of the pieces. The running ones, given with the batch's share, are moved.
@@ -149,7 +165,7 @@ fn combined(
     let launch = launch.float(1.0 - momentum).float(momentum);
     // SAFETY: the arguments of batch_norm_statistics, and blocks for all channels. The running statistics, which it writes,
     // are read by nothing but what comes after in the stream.
-    unsafe { launch.over(Grid::of_columns(c, 1))? };
+    unsafe { launch.over(Grid::of_single(c))? };
     Ok((mean, variance))
 }
 
@@ -183,22 +199,22 @@ fn gradients<T: CudaElement>(
     (rows, c): (usize, usize),
 ) -> Result<Gradients<T>> {
     let with = |name| norm.vectors(Launch::new::<T>(device, &KERNELS, name).input(x).input(dy));
-    let parts = pieces(rows, c, SUMS);
+    let parts = sums::<T>(rows, c);
     let mut partial = room::<f32>(device, 2 * parts * c)?;
     let launch = norm.constants(with("batch_norm_sums").output(&mut partial), (rows, c))?;
     // SAFETY: the arguments of batch_norm_sums, and a column of blocks for every piece.
-    unsafe { launch.over(Grid::of_columns(c, parts))? };
+    unsafe { launch.over(Grid::of_columns::<T>(c, parts))? };
     let (mut dweight, mut dbias) = (room::<f32>(device, c)?, room::<f32>(device, c)?);
     let launch = Launch::new::<f32>(device, &KERNELS, "batch_norm_parameters");
     let launch = launch.input(&partial).input(&norm.variance);
     let launch = launch.output(&mut dweight).output(&mut dbias);
     let launch = launch.count(parts)?.count(c)?.float(norm.epsilon);
     // SAFETY: the arguments of batch_norm_parameters, and blocks for all channels.
-    unsafe { launch.over(Grid::of_columns(c, 1))? };
+    unsafe { launch.over(Grid::of_single(c))? };
     let mut dx = room::<T>(device, rows * c)?;
     let launch = with("batch_norm_backward").input(&dweight).input(&dbias).output(&mut dx);
     let launch = norm.constants(launch, (rows, c))?;
     // SAFETY: the arguments of batch_norm_backward, whose blocks share out all rows.
-    unsafe { launch.over(Grid::of_columns(c, pieces(rows, c, PASSES)))? };
+    unsafe { launch.over(Grid::of_columns::<T>(c, passes::<T>(rows, c)))? };
     Ok((dx, dweight, dbias))
 }

@@ -95,14 +95,37 @@ pub(crate) fn moving(
     activation: Activation,
     running: Option<Running>,
 ) -> Result<(Tensor, Seen)> {
-    check_channels(x, &[weight, bias])?;
-    let seen = Arc::new(OnceLock::new());
-    let op = BatchNorm { epsilon, activation, running, seen: seen.clone() };
-    let y = x.apply_op3(weight, bias, op)?;
-    match seen.get() {
-        Some(seen) => Ok((y, seen.clone())),
-        None => candle_core::bail!("{NAME}: the forward pass left no statistics"),
+    BatchNorm { epsilon, activation, running, residual: None, seen: Arc::default() }
+        .of(x, weight, bias)
+}
+
+/// The same with `residual`, which is as `x`, added behind the activation, on CUDA in the same pass: y = f(z) + residual.
+/// It is for callers with a backward pass of their own, as the residual's gradient is dy itself.
+///
+/// # Errors
+/// As for [`batch_norm`], and when a gradient is to flow to the residual.
+pub fn batch_norm_onto(
+    x: &Tensor,
+    [weight, bias]: [&Tensor; 2],
+    epsilon: f64,
+    activation: Activation,
+    running: Option<Running>,
+    residual: &Tensor,
+) -> Result<(Tensor, Seen)> {
+    if residual.dims() != x.dims() || residual.dtype() != x.dtype() || residual.track_op() {
+        candle_core::bail!(
+            "{NAME}: a residual {:?} of {:?} on {:?} of {:?}, or one with a gradient",
+            residual.dims(),
+            residual.dtype(),
+            x.dims(),
+            x.dtype()
+        );
     }
+    let together = x.device().is_cuda().then(|| residual.clone());
+    let alone = together.is_none();
+    let op = BatchNorm { epsilon, activation, running, residual: together, seen: Arc::default() };
+    let (y, seen) = op.of(x, weight, bias)?;
+    Ok((if alone { (y + residual)? } else { y }, seen))
 }
 
 /// Normalises `x` `[..., C]` with given statistics (those of training), for inference; no gradient.
@@ -192,7 +215,22 @@ struct BatchNorm {
     activation: Activation,
     #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "the CPU's caller moves them"))]
     running: Option<Running>,
+    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "the CPU's caller adds it"))]
+    residual: Option<Tensor>,
     seen: Arc<OnceLock<Seen>>,
+}
+
+impl BatchNorm {
+    /// The output, and what was seen.
+    fn of(self, x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<(Tensor, Seen)> {
+        check_channels(x, &[weight, bias])?;
+        let seen = self.seen.clone();
+        let y = x.apply_op3(weight, bias, self)?;
+        match seen.get() {
+            Some(seen) => Ok((y, seen.clone())),
+            None => candle_core::bail!("{NAME}: the forward pass left no statistics"),
+        }
+    }
 }
 
 impl CustomOp3 for BatchNorm {

@@ -2,9 +2,10 @@
 
 use super::NAME;
 use crate::ops::cuda::{
-    Grid, Kernels, Launch, activation_number, dispatch_cuda, dtype_of, kernels, room, tensor_of,
-    view, with_storages,
+    Kernels, Launch, activation_number, dispatch_cuda, dtype_of, kernels, room, tensor_of, view,
+    with_storages,
 };
+use crate::ops::grid::Grid;
 use candle_core::{CudaStorage, Layout, Result, Shape, Tensor};
 use cream_arch::Activation;
 
@@ -22,8 +23,8 @@ pub(super) fn forward(
         let mut y = room::<T>(device, m * c)?;
         let launch = Launch::new::<T>(device, &KERNELS, "bias_activation_forward");
         let launch = launch.input(&x).input(&bias).output(&mut y).count(m)?.count(c)?;
-        // SAFETY: the arguments of bias_activation_forward, and a thread for every element.
-        unsafe { launch.count(activation_number(activation))?.over(Grid::of_threads(m * c))? };
+        // SAFETY: the arguments of bias_activation_forward, whose blocks share out all rows.
+        unsafe { launch.count(activation_number(activation))?.over(Grid::of_rows::<T>(m, c))? };
         CudaStorage::wrap_cuda_slice(y, device.clone())
     });
     Ok((storage, x_layout.shape().clone()))
@@ -48,7 +49,7 @@ pub(super) fn backward(
             let launch = launch.input(&xs).input(&b).input(&dys).output(&mut dx).output(&mut db);
             let launch = launch.count(m)?.count(c)?.count(activation_number(activation))?;
             // SAFETY: the arguments of bias_activation_backward, and blocks for all channels.
-            unsafe { launch.over(Grid::of_columns(c, 1))? };
+            unsafe { launch.over(Grid::of_few::<T>(c))? };
             Ok((tensor_of(dx, device, x.shape()), tensor_of(db, device, bias.shape())))
         })
     })

@@ -128,8 +128,9 @@ fn gradients<T: Lanes, F: Function>(x: &[T], bias: &[T], dy: &[T]) -> (Vec<T>, V
 mod tests {
     use super::bias_activation;
     use crate::ops::activation::{ALL, value};
-    use crate::ops::check::{assert_close, check_gradients, numbers, tensor, values};
-    use candle_core::DType;
+    use crate::ops::check::{
+        assert_close, check_gradients, numbers, parameter, precisions, tensor, values,
+    };
 
     #[test]
     fn agrees_with_the_definition() {
@@ -137,10 +138,10 @@ mod tests {
         for activation in ALL {
             let exact: Vec<f64> =
                 x.iter().enumerate().map(|(i, x)| value(activation, x + b[i % 33])).collect();
-            for (dtype, tolerance) in [(DType::F64, 1e-12), (DType::F32, 1e-6)] {
-                let (x, b) = (tensor(&x, &[700, 33], dtype), tensor(&b, &[33], dtype));
+            for (dtype, tolerance) in precisions(1e-12, 1e-6) {
+                let (x, b) = (tensor(&x, &[700, 33], dtype), parameter(&b, &[33], dtype));
                 let y = bias_activation(&x, &b, activation).unwrap();
-                assert_close(&values(&y), &exact, tolerance, "value");
+                assert_close(&values(&y), &exact, tolerance, &format!("value in {dtype:?}"));
             }
         }
     }

@@ -1,14 +1,15 @@
 //! Launchers of `kernel.cu`. Logits, target and loss are f32.
 
 use super::NAME;
-use crate::ops::cuda::{Grid, Kernels, Launch, kernels, room, tensor_of, view, with_storages};
+use crate::ops::cuda::{Kernels, Launch, kernels, room, tensor_of, view, with_storages};
+use crate::ops::grid::Grid;
 use candle_core::{CudaStorage, Layout, Result, Shape, Tensor};
 
 static KERNELS: Kernels = kernels!("cross_entropy");
 
 /// A block for each of `rows` rows.
 fn grid(rows: usize) -> Grid {
-    Grid { blocks: [rows, 1, 1], threads: [256, 1], shared: 0 }
+    Grid { across: rows, down: 1 }
 }
 
 pub(super) fn forward(

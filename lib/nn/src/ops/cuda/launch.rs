@@ -1,6 +1,7 @@
 //! One launch of a kernel.
 
 use super::{CudaElement, Kernels, LAUNCHES};
+use crate::ops::grid::{Grid, THREADS};
 use crate::ops::window::Window;
 use candle_core::Result;
 use candle_core::cuda::{CudaDevice, WrapErr};
@@ -8,17 +9,13 @@ use cudarc::driver::{DevicePtr, DevicePtrMut, DeviceRepr, LaunchConfig, PushKern
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
-/// Channels of a block that walks down the rows of a matrix, and rows that it has at a time, as in device.cuh.
-const LANES: usize = 32;
-const LINES: usize = 8;
-
-/// A window as `Window` in window.cuh has it.
+/// A struct of members of four bytes. The driver takes as many as the kernel's struct has.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-struct Geometry([i32; 8]);
+struct Words([u32; 8]);
 
-// SAFETY: plain numbers, in the layout of the kernels' struct.
-unsafe impl DeviceRepr for Geometry {}
+// SAFETY: plain numbers, in the layout of the kernels' structs.
+unsafe impl DeviceRepr for Words {}
 
 /// An argument of a kernel by value. Pointers are those of device memory.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +23,7 @@ enum Argument {
     Pointer(u64),
     Int(i32),
     Float(f32),
-    Window(Geometry),
+    Struct(Words),
 }
 
 /// A launch in the making: the arguments in their order, then [`Launch::over`].
@@ -86,18 +83,25 @@ impl<'a> Launch<'a> {
         self.push(Argument::Float(number as f32))
     }
 
-    /// A window.
+    /// A struct, of at most eight members of four bytes.
+    pub(crate) fn structure(self, members: impl IntoIterator<Item = u32>) -> Self {
+        let mut words = Words([0; 8]);
+        words.0.iter_mut().zip(members).for_each(|(word, member)| *word = member);
+        self.push(Argument::Struct(words))
+    }
+
+    /// A window as `Window` in window.cuh has it.
     ///
     /// # Errors
     /// As for [`Launch::count`].
     pub(crate) fn window(self, w: &Window) -> Result<Self> {
         let sides =
             [w.kernel, w.stride, w.height, w.width, w.top, w.left, w.out_height, w.out_width];
-        let mut geometry = Geometry([0; 8]);
-        for (to, side) in geometry.0.iter_mut().zip(sides) {
-            *to = self.int(side)?;
+        let mut members = [0; 8];
+        for (to, side) in members.iter_mut().zip(sides) {
+            *to = self.int(side)?.cast_unsigned();
         }
-        Ok(self.push(Argument::Window(geometry)))
+        Ok(self.structure(members))
     }
 
     fn int(&self, number: usize) -> Result<i32> {
@@ -124,61 +128,28 @@ impl<'a> Launch<'a> {
                 Argument::Pointer(pointer) => builder.arg(pointer),
                 Argument::Int(number) => builder.arg(number),
                 Argument::Float(number) => builder.arg(number),
-                Argument::Window(window) => builder.arg(window),
+                Argument::Struct(words) => builder.arg(words),
             };
         }
         LAUNCHES.fetch_add(1, Ordering::Relaxed);
         // SAFETY: as the caller promises.
-        unsafe { builder.launch(grid.config()?) }.w()?;
+        unsafe { builder.launch(config(grid)?) }.w()?;
         Ok(())
     }
 }
 
-/// Blocks and threads of a launch.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Grid {
-    /// Blocks along x, y and z.
-    pub(crate) blocks: [usize; 3],
-    /// Threads of a block along x and y.
-    pub(crate) threads: [usize; 2],
-    /// Bytes of shared memory that the launch sizes.
-    pub(crate) shared: usize,
-}
-
-impl Grid {
-    /// So many threads in a row, 256 to a block.
-    pub(crate) fn of_threads(threads: usize) -> Self {
-        const BLOCK: usize = 256;
-        Self { blocks: [threads.div_ceil(BLOCK), 1, 1], threads: [BLOCK, 1], shared: 0 }
-    }
-
-    /// Blocks of [`LANES`] channels across, and so many down.
-    pub(crate) fn of_columns(channels: usize, down: usize) -> Self {
-        Self { blocks: [channels.div_ceil(LANES), down, 1], threads: [LANES, LINES], shared: 0 }
-    }
-
-    /// Blocks of [`LANES`] channels down, and of as many pixels as a block has at a time across.
-    pub(crate) fn of_pixels(pixels: usize, channels: usize) -> Self {
-        let blocks = [pixels.div_ceil(LINES), channels.div_ceil(LANES), 1];
-        Self { blocks, threads: [LANES, LINES], shared: 0 }
-    }
-
-    pub(super) fn config(&self) -> Result<LaunchConfig> {
-        let number = |n: usize| match u32::try_from(n) {
-            Ok(n) if n > 0 => Ok(n),
-            _ => candle_core::bail!("a launch of {:?} blocks", self.blocks),
-        };
-        let [[x, y, z], [across, down, _]] = [self.blocks, [self.threads[0], self.threads[1], 1]];
-        Ok(LaunchConfig {
-            grid_dim: (number(x)?, number(y)?, number(z)?),
-            block_dim: (number(across)?, number(down)?, 1),
-            shared_mem_bytes: self.shared as u32,
-        })
-    }
-}
-
-/// Pieces that rows are cut into for a grid of about `blocks` blocks of [`LANES`] channels; a piece has rows enough to be
-/// worth a block's while. They depend on the shape alone, and so do the sums over them.
-pub(crate) fn pieces(rows: usize, channels: usize, blocks: usize) -> usize {
-    (blocks / channels.div_ceil(LANES)).min(rows.div_ceil(4 * LINES)).clamp(1, 65_535)
+/// What the driver takes of a grid.
+///
+/// # Errors
+/// When it has no blocks, or more than fit.
+pub(super) fn config(grid: Grid) -> Result<LaunchConfig> {
+    let number = |n: usize| match u32::try_from(n) {
+        Ok(n) if n > 0 => Ok(n),
+        _ => candle_core::bail!("a launch of {} x {} blocks", grid.across, grid.down),
+    };
+    Ok(LaunchConfig {
+        grid_dim: (number(grid.across)?, number(grid.down)?, 1),
+        block_dim: (number(THREADS)?, 1, 1),
+        shared_mem_bytes: 0,
+    })
 }

@@ -1,7 +1,9 @@
 //! Kernels that take many tensors in one launch, as a struct of pointers among their arguments.
 
-use super::{CudaElement, Grid, Kernels, LAUNCHES, with_storages};
+use super::launch::config;
+use super::{CudaElement, Kernels, LAUNCHES, with_storages};
 use crate::ops::element::contiguous;
+use crate::ops::grid::Grid;
 use candle_core::cuda::{CudaDevice, WrapErr};
 use candle_core::{Result, Tensor};
 use cudarc::driver::{DevicePtr, DeviceRepr, PushKernelArg};
@@ -33,9 +35,6 @@ impl Many<'_> {
         constants: &[f32],
         places: Option<(i32, u64)>,
     ) -> Result<()> {
-        // Eight elements for a thread are enough to be worth its while.
-        let across = longest.div_ceil(8 * 256).clamp(1, 128);
-        let grid = Grid { blocks: [across, count, 1], threads: [256, 1], shared: 0 };
         let Kernels { key, ptx } = self.kernels;
         let function = self.device.get_or_load_custom_func(self.function, key, ptx)?;
         let mut builder = function.builder();
@@ -49,7 +48,7 @@ impl Many<'_> {
         }
         LAUNCHES.fetch_add(1, Ordering::Relaxed);
         // SAFETY: as the caller promises.
-        unsafe { builder.launch(grid.config()?) }.w()?;
+        unsafe { builder.launch(config(Grid::of_many(count, longest))?) }.w()?;
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ use cream_arch::Activation;
 use cudarc::driver::{CudaSlice, CudaView, DeviceRepr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub(crate) use launch::{Grid, Launch, pieces};
+pub(crate) use launch::Launch;
 pub(crate) use many::{MOST, Many, place};
 
 /// Kernels of this crate that the process has launched. Those of Candle and cuBLAS are not counted.

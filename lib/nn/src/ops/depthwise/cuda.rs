@@ -2,16 +2,14 @@
 
 use super::NAME;
 use crate::ops::cuda::{
-    CudaElement, Grid, Kernels, Launch, dispatch_cuda, dtype_of, kernels, pieces, room, tensor_of,
-    view, with_storages,
+    CudaElement, Kernels, Launch, dispatch_cuda, dtype_of, kernels, room, tensor_of, view,
+    with_storages,
 };
+use crate::ops::grid::{Grid, weight_sums};
 use crate::ops::window::Window;
 use candle_core::{CudaDevice, CudaStorage, Layout, Result, Shape, Tensor};
 
 static KERNELS: Kernels = kernels!("depthwise");
-
-/// Blocks that the sums of a weight's gradient are spread over.
-const BLOCKS: usize = 1024;
 
 /// A launch of a kernel that there is for each of a few window sides.
 fn launch<'a, T: CudaElement>(
@@ -38,8 +36,8 @@ pub(super) fn forward(
         let (x, weight) = (view::<T>(x, x_layout, NAME)?, view::<f32>(weight, weight_layout, NAME)?);
         let mut y = room::<T>(device, pixels * c)?;
         let launch = launch::<T>(device, "depthwise_forward", w)?.input(&x).input(&weight).output(&mut y);
-        // SAFETY: the arguments of depthwise_forward, and a thread for every output.
-        unsafe { launch.count(n)?.count(c)?.window(w)?.over(Grid::of_pixels(pixels, c))? };
+        // SAFETY: the arguments of depthwise_forward, whose blocks share out all outputs.
+        unsafe { launch.count(n)?.count(c)?.window(w)?.over(Grid::of_outputs(w, n, c))? };
         CudaStorage::wrap_cuda_slice(y, device.clone())
     });
     Ok((storage, (n, w.out_height, w.out_width, c).into()))
@@ -58,8 +56,8 @@ pub(super) fn input_gradient(w: &Window, weight: &Tensor, dy: &Tensor) -> Result
             let launch = launch::<T>(device, "depthwise_input_gradient", w)?;
             let launch = launch.input(&dy).input(&weight).output(&mut dx);
             let launch = launch.count(n)?.count(c)?.window(w)?;
-            // SAFETY: the arguments of depthwise_input_gradient, and a thread for every input.
-            unsafe { launch.over(Grid::of_pixels(n * height * width, c))? };
+            // SAFETY: the arguments of depthwise_input_gradient, whose blocks share out all inputs.
+            unsafe { launch.over(Grid::of_inputs(w, n, c))? };
             Ok(tensor_of(dx, device, (n, height, width, c)))
         })
     })
@@ -68,7 +66,7 @@ pub(super) fn input_gradient(w: &Window, weight: &Tensor, dy: &Tensor) -> Result
 /// The gradient of the weight.
 pub(super) fn weight_gradient(w: &Window, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
     let (n, _, _, c) = x.dims4()?;
-    let (taps, pieces) = (w.kernel * w.kernel, pieces(n * w.out_height * w.out_width, c, BLOCKS));
+    let (taps, pieces) = (w.kernel * w.kernel, weight_sums(w, n, c));
     with_storages([x, dy], NAME, |[x, dy]| {
         let device = &x.0.device;
         let mut partial = room::<f32>(device, pieces * taps * c)?;
@@ -78,15 +76,14 @@ pub(super) fn weight_gradient(w: &Window, x: &Tensor, dy: &Tensor) -> Result<Ten
             let launch = launch.input(&x).input(&dy).output(&mut partial);
             let launch = launch.count(n)?.count(c)?.window(w)?;
             // SAFETY: the arguments of depthwise_weight_gradient, and blocks for every piece.
-            unsafe { launch.over(Grid::of_columns(c, pieces))? };
+            unsafe { launch.over(Grid::of_taps(c, pieces))? };
         });
         let mut dw = room::<f32>(device, taps * c)?;
         let launch = Launch::new::<f32>(device, &KERNELS, "depthwise_weight");
         let launch = launch.input(&partial).output(&mut dw);
         let launch = launch.count(pieces)?.count(taps)?.count(c)?;
-        let grid = Grid { blocks: [c.div_ceil(128), taps, 1], threads: [128, 1], shared: 0 };
-        // SAFETY: the arguments of depthwise_weight, and a thread for every element.
-        unsafe { launch.over(grid)? };
+        // SAFETY: the arguments of depthwise_weight, and blocks for every tap.
+        unsafe { launch.over(Grid::of_weight(c, taps))? };
         Ok(tensor_of(dw, device, (c, 1, w.kernel, w.kernel)))
     })
 }

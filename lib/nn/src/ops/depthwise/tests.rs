@@ -1,5 +1,7 @@
 use super::{depthwise, reference};
-use crate::ops::check::{assert_close, check_gradients, numbers, tensor, values};
+use crate::ops::check::{
+    assert_close, check_gradients, numbers, parameter, precisions, tensor, values,
+};
 use crate::ops::window::Window;
 use candle_core::{DType, Var};
 use cream_arch::Padding;
@@ -28,16 +30,18 @@ fn kernels_agree_with_the_reference() {
         let y = reference::forward(&x, &weight, &w, n, c);
         let dy = numbers(y.len(), 3);
         let (dx, dw) = reference::backward(&x, &weight, &dy, &w, n, c);
-        for (dtype, tolerance) in [(DType::F64, 1e-12), (DType::F32, 1e-5)] {
+        for (dtype, tolerance) in precisions(1e-12, 1e-5) {
             let xs = Var::from_tensor(&tensor(&x, &[n, w.height, w.width, c], dtype)).unwrap();
             let ws =
-                Var::from_tensor(&tensor(&weight, &[c, 1, w.kernel, w.kernel], dtype)).unwrap();
+                Var::from_tensor(&parameter(&weight, &[c, 1, w.kernel, w.kernel], dtype)).unwrap();
             let out = depthwise(&xs, &ws, w).unwrap();
-            assert_close(&values(&out), &y, tolerance, "forward");
+            let what = |what: &str| format!("{what} in {dtype:?}");
+            assert_close(&values(&out), &y, tolerance, &what("forward"));
             let dys = tensor(&dy, out.dims(), dtype);
             let grads = (out * dys).unwrap().sum_all().unwrap().backward().unwrap();
-            assert_close(&values(grads.get(&xs).unwrap()), &dx, tolerance, "input gradient");
-            assert_close(&values(grads.get(&ws).unwrap()), &dw, tolerance, "weight gradient");
+            let (gx, gw) = (values(grads.get(&xs).unwrap()), values(grads.get(&ws).unwrap()));
+            assert_close(&gx, &dx, tolerance, &what("input gradient"));
+            assert_close(&gw, &dw, tolerance, &what("weight gradient"));
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Launchers of `kernel.cu`. Numbers of other types than f32 are converted first.
 
-use crate::ops::cuda::{Kernels, MOST, Many, kernels, place};
+use crate::ops::cuda::{Kernels, MOST, Many, kernels, place, tensor};
 use candle_core::cuda::WrapErr;
-use candle_core::{CudaDevice, DType, Result, Tensor};
+use candle_core::{CudaDevice, CudaStorage, DType, Result, Tensor};
 use cudarc::driver::{DevicePtrMut, DeviceRepr};
 
 static KERNELS: Kernels = kernels!("finite");
@@ -17,12 +17,12 @@ struct Tensors {
 // SAFETY: plain numbers and addresses, in the layout of the kernels' struct.
 unsafe impl DeviceRepr for Tensors {}
 
-pub(super) fn first_non_finite(tensors: &[&Tensor], device: &CudaDevice) -> Result<Option<usize>> {
+pub(super) fn place_of_non_finite(tensors: &[&Tensor], device: &CudaDevice) -> Result<Tensor> {
     const NAME: &str = "is_finite";
     let narrow = |tensor: &&Tensor| tensor.to_dtype(DType::F32)?.contiguous();
     let tensors = tensors.iter().map(narrow).collect::<Result<Vec<Tensor>>>()?;
     let stream = device.cuda_stream();
-    let mut first = stream.clone_htod(&[i32::MAX]).w()?;
+    let mut first = stream.clone_htod(&[i32::MAX as u32]).w()?;
     let pointer = first.device_ptr_mut(&stream).0;
     for (number, tensors) in tensors.chunks(MOST).enumerate() {
         let mut all = Tensors { at: [0; MOST], len: [0; MOST] };
@@ -37,6 +37,5 @@ pub(super) fn first_non_finite(tensors: &[&Tensor], device: &CudaDevice) -> Resu
         // SAFETY: the arguments of finite_first: all addresses are those of `len` elements, and `first` lives on.
         unsafe { many.launch(&all, (tensors.len(), longest), &[], places)? };
     }
-    let found = stream.clone_dtoh(&first).w()?;
-    Ok(found.first().and_then(|&place| usize::try_from(place).ok()).filter(|&p| p < tensors.len()))
+    Ok(tensor(CudaStorage::wrap_cuda_slice(first, device.clone()), ()))
 }

@@ -5,7 +5,7 @@ mod cuda;
 
 use super::element::{Element, dispatch, with_slice};
 use super::threads::{map_pieces, rows_per_piece};
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 
 /// Whether no element is infinite or NaN.
 ///
@@ -20,20 +20,32 @@ pub fn is_finite(tensor: &Tensor) -> Result<bool> {
 /// # Errors
 /// When a tensor cannot be read.
 pub fn first_non_finite(tensors: &[&Tensor]) -> Result<Option<usize>> {
+    let place = place_of_non_finite(tensors)?.to_scalar::<u32>()? as usize;
+    Ok((place < tensors.len()).then_some(place))
+}
+
+/// The same as a u32 on the tensors' device, which nothing waits for; where all is finite, no less than the number of
+/// tensors.
+///
+/// # Errors
+/// When a tensor cannot be read.
+pub fn place_of_non_finite(tensors: &[&Tensor]) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
     if let Some(device) = tensors.iter().find_map(|tensor| tensor.device().as_cuda_device().ok()) {
-        return cuda::first_non_finite(tensors, device);
+        return cuda::place_of_non_finite(tensors, device);
     }
-    for (place, tensor) in tensors.iter().enumerate() {
+    let mut first = u32::MAX;
+    for (place, tensor) in (0..).zip(tensors) {
         let tensor = tensor.contiguous()?;
         let finite = dispatch!(tensor.dtype(), "is_finite", T => {
             with_slice(&tensor, "is_finite", |values| Ok(all_finite::<T>(values)))
         })?;
         if !finite {
-            return Ok(Some(place));
+            first = place;
+            break;
         }
     }
-    Ok(None)
+    Tensor::new(first, &Device::Cpu)
 }
 
 fn all_finite<T: Element>(values: &[T]) -> bool {
@@ -48,7 +60,7 @@ fn all_finite<T: Element>(values: &[T]) -> bool {
 mod tests {
     use super::*;
     use crate::ops::check::tensor;
-    use candle_core::{DType, Device};
+    use candle_core::DType;
 
     #[test]
     fn one_element_anywhere_decides() {

@@ -2,8 +2,9 @@
 
 use super::NAME;
 use crate::ops::cuda::{
-    Grid, Kernels, Launch, dispatch_cuda, dtype_of, kernels, room, tensor_of, view, with_storages,
+    Kernels, Launch, dispatch_cuda, dtype_of, kernels, room, tensor_of, view, with_storages,
 };
+use crate::ops::grid::Grid;
 use candle_core::{CudaStorage, Layout, Result, Shape, Tensor};
 use cream_arch::Gate;
 
@@ -30,7 +31,7 @@ pub(super) fn forward(
         let launch = Launch::new::<T>(device, &KERNELS, "gate_forward");
         let launch = launch.input(&x).input(&s).output(&mut y).count(h * w)?.count(c)?;
         // SAFETY: the arguments of gate_forward, and a column of blocks for every image.
-        unsafe { launch.count(number(kind))?.over(Grid::of_columns(c, n))? };
+        unsafe { launch.count(number(kind))?.over(Grid::of_columns::<T>(c, n))? };
         CudaStorage::wrap_cuda_slice(y, device.clone())
     });
     Ok((storage, x_layout.shape().clone()))
@@ -54,7 +55,7 @@ pub(super) fn backward(
             let launch = launch.input(&xs).input(&ss).input(&dys).output(&mut dx).output(&mut ds);
             let launch = launch.count(h * w)?.count(c)?.count(number(kind))?;
             // SAFETY: the arguments of gate_backward, and a column of blocks for every image.
-            unsafe { launch.over(Grid::of_columns(c, n))? };
+            unsafe { launch.over(Grid::of_columns::<T>(c, n))? };
             Ok((tensor_of(dx, device, x.shape()), tensor_of(ds, device, s.shape())))
         })
     })

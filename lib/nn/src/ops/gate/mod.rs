@@ -173,8 +173,7 @@ fn gate_gradient<T: Element>(
 #[cfg(test)]
 mod tests {
     use super::{gate, value};
-    use crate::ops::check::{assert_close, check_gradients, numbers, tensor, values};
-    use candle_core::DType;
+    use crate::ops::check::{assert_close, check_gradients, numbers, precisions, tensor, values};
     use cream_arch::Gate;
 
     #[test]
@@ -185,10 +184,15 @@ mod tests {
         for kind in [Gate::HardSigmoid, Gate::Sigmoid] {
             let exact: Vec<f64> =
                 (0..x.len()).map(|i| x[i] * value(kind, s[i / (pixels * c) * c + i % c])).collect();
-            for (dtype, tolerance) in [(DType::F64, 1e-12), (DType::F32, 1e-6)] {
+            for (dtype, tolerance) in precisions(1e-12, 1e-6) {
                 let y =
                     gate(&tensor(&x, &[n, 20, 25, c], dtype), &tensor(&s, &[n, c], dtype), kind);
-                assert_close(&values(&y.unwrap()), &exact, tolerance, "gate");
+                assert_close(
+                    &values(&y.unwrap()),
+                    &exact,
+                    tolerance,
+                    &format!("gate in {dtype:?}"),
+                );
             }
         }
     }
@@ -203,7 +207,10 @@ mod tests {
     #[test]
     fn gradients_agree_with_differences() {
         for kind in [Gate::HardSigmoid, Gate::Sigmoid] {
-            check_gradients(&[&[2, 3, 2, 5], &[2, 5]], |t| gate(&t[0], &(&t[1] * 4.0)?, kind));
+            check_gradients(&[&[2, 3, 2, 5], &[2, 5]], |t| {
+                // No parameter: the gate is of the activations' type.
+                gate(&t[0], &(&t[1] * 4.0)?.to_dtype(t[0].dtype())?, kind)
+            });
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use super::NAME;
 use crate::ops::cuda::{
-    Grid, Kernels, Launch, dispatch_cuda, dtype_of, kernels, room, tensor_of, view, with_storages,
+    Kernels, Launch, dispatch_cuda, dtype_of, kernels, room, tensor_of, view, with_storages,
 };
+use crate::ops::grid::Grid;
 use crate::ops::window::Window;
 use candle_core::{CudaStorage, Layout, Result, Shape, Tensor};
 
@@ -21,8 +22,8 @@ pub(super) fn forward(
         let (x, mut y) = (view::<T>(x, layout, NAME)?, room::<T>(device, rows * entries)?);
         let launch = Launch::new::<T>(device, &KERNELS, "patches_forward").input(&x).output(&mut y);
         let launch = launch.count(n)?.count(c)?.window(w)?;
-        // SAFETY: the arguments of patches_forward, and a thread for every entry.
-        unsafe { launch.over(Grid::of_threads(rows * entries))? };
+        // SAFETY: the arguments of patches_forward, and a thread for every vector.
+        unsafe { launch.over(Grid::of_vectors::<T>(rows * entries))? };
         CudaStorage::wrap_cuda_slice(y, device.clone())
     });
     Ok((storage, (rows, entries).into()))

@@ -137,28 +137,33 @@ pub(crate) fn backward<T: Element>(dy: &[T], window: &Window, channels: usize) -
 #[cfg(test)]
 mod tests {
     use super::patches;
-    use crate::ops::check::{assert_close, check_gradients, numbers, tensor, values};
+    use crate::ops::check::{assert_close, check_gradients, numbers, precisions, tensor, values};
     use crate::ops::window::Window;
-    use candle_core::DType;
+    use candle_core::{DType, Device, Tensor};
     use cream_arch::Padding;
+
+    fn on_cpu(tensor: &Tensor) -> Tensor {
+        tensor.to_device(&Device::Cpu).unwrap().to_dtype(DType::F64).unwrap()
+    }
 
     /// A convolution by patches against Candle's own, which lays its tensors out the other way.
     #[test]
     fn a_product_with_patches_is_a_convolution() {
         let (n, h, w, c, out) = (2, 9, 6, 3, 4);
         let window = Window::new(3, 2, Padding::Half, h, w).unwrap();
-        for (dtype, tolerance) in [(DType::F64, 1e-12), (DType::F32, 1e-5)] {
+        for (dtype, tolerance) in precisions(1e-12, 1e-5) {
             let x = tensor(&numbers(n * h * w * c, 1), &[n, h, w, c], dtype);
             let weight = tensor(&numbers(out * 9 * c, 2), &[out, c, 3, 3], dtype);
             let nchw = x.permute((0, 3, 1, 2)).unwrap().contiguous().unwrap();
-            let exact = nchw.conv2d(&weight, 1, 2, 1, 1).unwrap().permute((0, 2, 3, 1)).unwrap();
+            let exact = on_cpu(&nchw).conv2d(&on_cpu(&weight), 1, 2, 1, 1).unwrap();
+            let exact = exact.permute((0, 2, 3, 1)).unwrap();
             let matrix = weight.permute((0, 2, 3, 1)).unwrap().reshape((out, 9 * c)).unwrap();
             let y = patches(&x, window).unwrap().matmul(&matrix.t().unwrap()).unwrap();
             assert_close(
                 &values(&y),
                 &values(&exact.contiguous().unwrap()),
                 tolerance,
-                "convolution",
+                &format!("convolution in {dtype:?}"),
             );
         }
     }

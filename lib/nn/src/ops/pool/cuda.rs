@@ -2,8 +2,9 @@
 
 use super::NAME;
 use crate::ops::cuda::{
-    Grid, Kernels, Launch, dispatch_cuda, dtype_of, kernels, room, tensor_of, view, with_storages,
+    Kernels, Launch, dispatch_cuda, dtype_of, kernels, room, tensor_of, view, with_storages,
 };
+use crate::ops::grid::Grid;
 use candle_core::{CudaStorage, Layout, Result, Shape, Tensor};
 
 static KERNELS: Kernels = kernels!("pool");
@@ -15,7 +16,7 @@ pub(super) fn forward(x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, 
         let (x, mut y) = (view::<T>(x, layout, NAME)?, room::<T>(device, n * c)?);
         let launch = Launch::new::<T>(device, &KERNELS, "pool_forward").input(&x).output(&mut y);
         // SAFETY: the arguments of pool_forward, and a column of blocks for every image.
-        unsafe { launch.count(h * w)?.count(c)?.over(Grid::of_columns(c, n))? };
+        unsafe { launch.count(h * w)?.count(c)?.over(Grid::of_columns::<T>(c, n))? };
         CudaStorage::wrap_cuda_slice(y, device.clone())
     });
     Ok((storage, (n, c).into()))
@@ -29,7 +30,7 @@ pub(super) fn backward(images: &Shape, dy: &Tensor) -> Result<Tensor> {
             let (dy, mut dx) = (view::<T>(dy, layout, NAME)?, room::<T>(device, n * h * w * c)?);
             let launch = Launch::new::<T>(device, &KERNELS, "pool_backward").input(&dy).output(&mut dx);
             // SAFETY: the arguments of pool_backward, and a column of blocks for every image.
-            unsafe { launch.count(h * w)?.count(c)?.over(Grid::of_columns(c, n))? };
+            unsafe { launch.count(h * w)?.count(c)?.over(Grid::of_columns::<T>(c, n))? };
             Ok(tensor_of(dx, device, images))
         })
     })

@@ -110,16 +110,16 @@ pub(crate) fn spread<T: Element>(dy: &[T], pixels: usize, channels: usize, dx: &
 #[cfg(test)]
 mod tests {
     use super::global_average;
-    use crate::ops::check::{assert_close, check_gradients, numbers, tensor, values};
+    use crate::ops::check::{assert_close, check_gradients, numbers, precisions, tensor, values};
     use candle_core::DType;
 
     #[test]
     fn agrees_with_candle() {
         let x = numbers(3 * 40 * 30 * 19, 1);
         let exact = tensor(&x, &[3, 1200, 19], DType::F64).mean(1).unwrap();
-        for (dtype, tolerance) in [(DType::F64, 1e-12), (DType::F32, 1e-5)] {
+        for (dtype, tolerance) in precisions(1e-12, 1e-5) {
             let y = global_average(&tensor(&x, &[3, 40, 30, 19], dtype)).unwrap();
-            assert_close(&values(&y), &values(&exact), tolerance, "mean");
+            assert_close(&values(&y), &values(&exact), tolerance, &format!("mean in {dtype:?}"));
         }
     }
 

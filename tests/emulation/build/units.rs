@@ -1,4 +1,4 @@
-//! Compiles every kernel of the operators, and the broken ones of the tests, as C++ for the host.
+//! Kernels as C++ for the host, for the build scripts that compile them.
 //!
 //! A source is preprocessed behind the shim, so that the names of kernels that macros make can be seen; then it becomes a
 //! translation unit with a table of them. All of a source is in a namespace without a name: kernels.cu of different
@@ -6,54 +6,18 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
 
+// As they lie beside the crates that are built by this, which are siblings.
+const FOLDER: &str = "../emulation";
 const OPERATORS: &str = "../../lib/nn/src/ops";
 
-fn main() {
-    if let Err(problem) = compile_all() {
-        println!("cargo::error={}", problem.to_string().replace('\n', " "));
-    }
-}
-
-fn compile_all() -> Result<(), Box<dyn Error>> {
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo has not set OUT_DIR")?);
-    // A new operator changes the list of them; the rest of their folders is none of this.
-    for place in ["build.rs", "shim", "broken", &format!("{OPERATORS}/mod.rs")] {
-        println!("cargo::rerun-if-changed={place}");
-    }
-    for entry in fs::read_dir(Path::new(OPERATORS).join("cuda"))? {
-        println!("cargo::rerun-if-changed={}", entry?.path().display());
-    }
-    let mut kernels = compiler();
-    // Its calls tell of every access; the sanitizer's own runtime is not there.
-    kernels.flag("-fsanitize=thread");
-    let mut tables = Vec::new();
-    for source in sources()? {
-        println!("cargo::rerun-if-changed={}", source.display());
-        let number = tables.len();
-        let unit = out.join(format!("unit{number}.cpp"));
-        fs::write(&unit, translation_unit(&source, &out, number)?)?;
-        kernels.file(unit);
-        tables.push(format!("TABLE_{number}"));
-    }
-    let objects = kernels.try_compile_intermediates()?;
-    let list = out.join("tables.cpp");
-    fs::write(&list, list_of(&tables)?)?;
-    let mut shim = compiler();
-    shim.file(list).objects(objects);
-    for file in ["emulate.cpp", "run.cpp", "watch.cpp", "hooks.cpp"] {
-        shim.file(Path::new("shim").join(file));
-    }
-    shim.try_compile("cream_emulation")?;
-    Ok(())
-}
-
-fn compiler() -> cc::Build {
+/// The compiler of everything here.
+pub fn compiler() -> cc::Build {
     let mut build = cc::Build::new();
     build.cpp(true).std("c++17").opt_level(1).debug(false).warnings(true).extra_warnings(true);
-    build.include("shim").include(Path::new(OPERATORS).join("cuda"));
+    build.include(Path::new(FOLDER).join("shim")).include(Path::new(OPERATORS).join("cuda"));
     // Fused products and sums would make the results another machine's; fibers jump between stacks.
     build.flag("-ffp-contract=off").flag("-U_FORTIFY_SOURCE");
     // What CUDA's compiler knows or does not mind.
@@ -61,18 +25,40 @@ fn compiler() -> cc::Build {
     build
 }
 
-/// All sources, in the order of their names.
-fn sources() -> Result<Vec<PathBuf>, Box<dyn Error>> {
+/// The sources of all operators, in the order of their names. Cargo is told to look at what they are made of.
+pub fn sources() -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    // A new operator changes the list of them; the rest of their folders is none of this.
+    for place in [&format!("{OPERATORS}/mod.rs"), FOLDER] {
+        println!("cargo::rerun-if-changed={place}");
+    }
+    for entry in fs::read_dir(Path::new(OPERATORS).join("cuda"))? {
+        println!("cargo::rerun-if-changed={}", entry?.path().display());
+    }
     let mut sources = Vec::new();
     for entry in fs::read_dir(OPERATORS)? {
         sources.push(entry?.path().join("kernel.cu"));
     }
-    for entry in fs::read_dir("broken")? {
-        sources.push(entry?.path());
-    }
     sources.retain(|source| source.is_file());
     sources.sort();
     Ok(sources)
+}
+
+/// Writes the translation units of sources, and a list of their tables; returns the units and the list.
+pub fn write_units(
+    sources: &[PathBuf],
+    out: &Path,
+) -> Result<(Vec<PathBuf>, PathBuf), Box<dyn Error>> {
+    let (mut units, mut tables) = (Vec::new(), Vec::new());
+    for (number, source) in sources.iter().enumerate() {
+        println!("cargo::rerun-if-changed={}", source.display());
+        let unit = out.join(format!("unit{number}.cpp"));
+        fs::write(&unit, translation_unit(source, out, number)?)?;
+        units.push(unit);
+        tables.push(format!("TABLE_{number}"));
+    }
+    let list = out.join("tables.cpp");
+    fs::write(&list, list_of(&tables)?)?;
+    Ok((units, list))
 }
 
 /// A source after the preprocessor, without what only CUDA knows, and a table of its kernels.
