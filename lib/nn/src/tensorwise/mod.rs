@@ -3,8 +3,9 @@
 //!
 //! Layer by layer, Candle's graph has a node for every operator. Its backward pass gives each argument of a node a tensor
 //! of zeros and adds the gradient to that, which makes two launches and four passes over memory out of nothing, and it
-//! does so for views as well. Here an activation's gradient goes from one operator straight into the next. The only sum
-//! is that of a residual block's branch and input; the image's gradient is not taken.
+//! does so for views as well. Here an activation's gradient goes from one operator straight into the next. Sums are taken
+//! only where an activation is read twice: a residual block's input, and what gates are made from and applied to. The
+//! image's gradient is not taken.
 //!
 //! Kept for the backward pass are the outputs of the convolutions, before their norms, and what the products and
 //! gates read: the norms' outputs, and the gated ones. That is a little less than the graph holds, which keeps the
