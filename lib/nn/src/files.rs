@@ -114,7 +114,9 @@ struct Raw {
 impl Raw {
     fn new(tensor: &Tensor) -> Result<Self, NnError> {
         let flat = tensor.to_device(&Device::Cpu)?.flatten_all()?;
-        let (dtype, bytes) = match tensor.dtype() {
+        // Every value of bf16 is one of f32, and whoever reads the file has one type fewer to know.
+        let flat = if flat.dtype() == DType::BF16 { flat.to_dtype(DType::F32)? } else { flat };
+        let (dtype, bytes) = match flat.dtype() {
             DType::F32 => (Dtype::F32, le_bytes(flat.to_vec1::<f32>()?, f32::to_le_bytes)),
             DType::F64 => (Dtype::F64, le_bytes(flat.to_vec1::<f64>()?, f64::to_le_bytes)),
             DType::I64 => (Dtype::I64, le_bytes(flat.to_vec1::<i64>()?, i64::to_le_bytes)),
@@ -160,6 +162,7 @@ mod tests {
             tensors: BTreeMap::from([
                 ("b".to_owned(), tensor(&[1.0, -2.5])),
                 ("a".to_owned(), tensor(&[3.0]).to_dtype(DType::F32).unwrap()),
+                ("half".to_owned(), tensor(&[-0.375]).to_dtype(DType::BF16).unwrap()),
             ]),
         };
         let bytes = file.to_bytes().unwrap();
@@ -168,6 +171,8 @@ mod tests {
         assert_eq!(back.description, file.description);
         assert_eq!(back.tensors["b"].to_vec1::<f64>().unwrap(), [1.0, -2.5]);
         assert_eq!(back.tensors["a"].dtype(), DType::F32);
+        // Widened, and not a bit lost.
+        assert_eq!(back.tensors["half"].to_vec1::<f32>().unwrap(), [-0.375]);
     }
 
     #[test]

@@ -80,13 +80,18 @@ fn activations_of_half_precision_train_alike() {
     assert!((1e-6..3e-2).contains(&difference), "{difference}");
 }
 
-/// Stopped in mid-epoch, with a batch on its way and numbers unread, and taken up again.
+/// Stopped in mid-epoch, with a batch on its way, numbers unread and a board of images in half precision, and taken up
+/// again.
 #[test]
 #[ignore = "needs a CUDA device"]
 fn runs_that_are_taken_up_end_alike() {
     let place = Place::new();
     let runs = [
-        Run::Search(SearchSettings { device: device(), ..tiny::search_settings() }),
+        Run::Search(SearchSettings {
+            device: device(),
+            precision: Precision::Bf16,
+            ..tiny::search_settings()
+        }),
         Run::Retrain(RetrainSettings { device: device(), ..retraining() }),
     ];
     for (number, run) in runs.iter().enumerate() {

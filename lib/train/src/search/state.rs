@@ -8,6 +8,7 @@ use crate::matching::Matching;
 use crate::prioritized::PrioritizedPaths;
 use crate::report::Report;
 use crate::run_folder::{Place, Resume};
+use crate::settings::SearchSettings;
 use candle_core::DType;
 use cream_arch::BoardEntry;
 use cream_nn::SuperNet;
@@ -105,8 +106,11 @@ impl Search<'_> {
         self.optimizer
             .restore(momentum, Default::default(), state.optimizer_steps, parameters)
             .map_err(fail)?;
-        let (capacity, probes) =
-            (self.plan.settings.board_size, checkpoint.take_to("probe", device)?);
+        let SearchSettings { board_size: capacity, precision, .. } = self.plan.settings;
+        let mut probes = checkpoint.take_to("probe", device)?;
+        for (_, images) in probes.iter_mut().filter(|(name, _)| name.ends_with("/images")) {
+            *images = images.to_dtype(precision.dtype())?;
+        }
         self.prioritized =
             PrioritizedPaths::restore(capacity, &state.board, &probes).map_err(fail)?;
         for entry in &state.board {
