@@ -188,8 +188,11 @@ impl Pixels {
 impl Drop for Pixels {
     fn drop(&mut self) {
         let Some(place) = self.place.take() else { return };
+        let stream = self.lane.device.cuda_stream();
+        // Pixels that nobody took may still be on their way: freed in this stream, the place would go to others before.
+        let arrived = self.piece.hold(&stream);
         // Behind all work that was given these pixels. Without the event the place cannot be used again.
-        if place.read.record(&self.lane.device.cuda_stream()).is_ok() {
+        if arrived.is_ok() && place.read.record(&stream).is_ok() {
             self.lane.kept.lock().unwrap_or_else(PoisonError::into_inner).push(place);
         }
     }
